@@ -1,0 +1,17 @@
+"""Eight CPU devices for the tests of sharding, and the optional folder of real footage."""
+
+from pathlib import Path
+
+import jax
+import pytest
+
+jax.config.update("jax_num_cpu_devices", 8)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real footage beside the project; the test is skipped where there is none."""
+    folder = Path(__file__).resolve().parents[1].parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("no ../shared beside the project")
+    return folder

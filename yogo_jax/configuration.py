@@ -1,0 +1,114 @@
+"""Configs: files with `get_config()`, typed overrides, and the frozen records that the library sees.
+
+A config file is Python that returns the base with what it changes, and nothing more:
+
+    from yogo_jax.configuration import base
+
+    def get_config():
+        config = base()
+        config.model.filters = 56
+        return config
+
+`--config.model.filters=48` on a command line overrides one field. Names and types are checked.
+"""
+
+import dataclasses
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from ml_collections import ConfigDict, config_flags
+
+from yogo_jax.errors import UserError
+from yogo_jax.model.config import YOGOConfig
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What a network is trained on."""
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """How its parameters move."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long, how often it is looked at, and on what it runs."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """One experiment: the network, its data, its optimiser and its run. The defaults are the paper's YOGO-64."""
+
+    model: YOGOConfig = field(default_factory=YOGOConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+
+def base() -> ConfigDict:
+    """The defaults as an editable ConfigDict, for config files to start from."""
+    return ConfigDict(dataclasses.asdict(Config()))
+
+
+def model_config(values: dict[str, Any]) -> YOGOConfig:
+    """The frozen record of a network from its plain fields (a config's `model`, a weight file's metadata).
+
+    Raises:
+      UserError: an unknown network, field or value.
+    """
+    if (network := values.get("network")) != "yogo":
+        raise UserError(f"model.network={network!r}: this version knows 'yogo'")
+    return _record(YOGOConfig, values, "model")
+
+
+def _record(kind: type, values: dict[str, Any], where: str) -> Any:
+    hints = typing.get_type_hints(kind)
+    if unknown := sorted(set(values) - set(hints)):
+        raise UserError(f"{where}.{unknown[0]}: no such field; {where} has {', '.join(hints)}")
+    for name, value in values.items():
+        hint = hints[name]
+        if typing.get_origin(hint) is typing.Literal:
+            if value not in typing.get_args(hint):
+                choices = ", ".join(map(repr, typing.get_args(hint)))
+                raise UserError(f"{where}.{name}={value!r}: it takes one of {choices}")
+        elif hint in (int, float, str, bool) and not isinstance(value, (int, float) if hint is float else hint):
+            raise UserError(f"{where}.{name}={value!r}: it takes {hint.__name__}")
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def freeze(config: ConfigDict) -> Config:
+    """A ConfigDict as frozen records, every field checked."""
+    values = config.to_dict()
+    if unknown := sorted(set(values) - {f.name for f in dataclasses.fields(Config)}):
+        raise UserError(f"config.{unknown[0]}: no such section")
+    return Config(
+        model=model_config(values["model"]),
+        data=_record(DataConfig, values["data"], "data"),
+        optim=_record(OptimConfig, values["optim"], "optim"),
+        train=_record(TrainConfig, values["train"], "train"),
+    )
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a config file, apply `--config.section.field=value` overrides, and freeze it.
+
+    Raises:
+      UserError: no such file, a file without `get_config()`, an unknown field, a value of another type.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"{path}: no such config file")
+    values = flags.FlagValues()
+    flag = config_flags.DEFINE_config_file("config", flag_values=values)
+    try:
+        values(["yogo", f"--config={path}", *overrides])
+        return freeze(values[flag.name].value)
+    except UserError:
+        raise
+    except (flags.Error, AttributeError, KeyError, ValueError, TypeError, SyntaxError, ImportError) as error:
+        raise UserError(f"{path}: {str(error).strip().splitlines()[0]}") from error

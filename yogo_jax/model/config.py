@@ -1,0 +1,80 @@
+"""Every choice of the YOGO network, in one frozen record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from yogo_jax.errors import UserError
+
+if TYPE_CHECKING:
+    from yogo_jax.model.yogo import YOGO
+
+
+@dataclass(frozen=True)
+class YOGOConfig:
+    """The network of the paper by default (Table 2, 64 filters); each field names what it changes.
+
+    Attributes:
+      network: tells this record from those of other networks, in weight files and configs.
+      filters: C, channels of every feature (Table 2: 64 and 56). A multiple of `groups`.
+      groups: deformable groups G.
+      fe_blocks: residual blocks of the feature extraction.
+      frb_backward, frb_forward: fusion residual blocks in RC-BI and RC-FI (Table 4).
+      hfbs: hybrid fusion blocks (Figure 9). With direct fusion, 2·hfbs residual blocks stand in their place.
+      pyramid_levels: levels of the DFU's pyramid aligner.
+      missing_frame: first features of a frame to be made, from its two neighbours' (learned: a convolution).
+      dfu_direction: align the hidden state to the current features ("hidden", Eq. 1 as written), or each to
+        the other and merge ("both": what the paper's parameter count says).
+      se_reduction: channel reduction inside the squeeze-and-excitation gates.
+      fusion: "hybrid" is the HFM; "direct" is Table 3's direct fusion.
+      interaction: "full" gives the forward cell the backward cell's states; "none" runs the two cells apart;
+        "backward_only" has no forward cell (Table 3 (e), (b), (a)).
+      cell_order: what a recurrent cell does to its states, and in which order (Table 5).
+      auxiliary_heads: structure and detail heads, for the loss; they have parameters but do not run at inference.
+      image_skip: "interpolate" adds the image head's output to bicubic ×4 of the known frames, and of the mean
+        of its two neighbours for a frame to be made; the last convolution then starts at zero.
+      dtype: of the computation. Parameters, and coordinates of the deformable convolution, stay float32.
+      remat: recompute the recurrent cells in the backward pass instead of keeping their intermediates.
+    """
+
+    network: Literal["yogo"] = "yogo"
+    filters: int = 64
+    groups: int = 8
+    fe_blocks: int = 5
+    frb_backward: int = 4
+    frb_forward: int = 6
+    hfbs: int = 9
+    pyramid_levels: int = 3
+    missing_frame: Literal["learned", "mean", "zero"] = "learned"
+    dfu_direction: Literal["both", "hidden"] = "both"
+    se_reduction: int = 1
+    fusion: Literal["hybrid", "direct"] = "hybrid"
+    interaction: Literal["full", "none", "backward_only"] = "full"
+    cell_order: Literal["dfu_fru", "dfu", "fru", "fru_dfu"] = "dfu_fru"
+    auxiliary_heads: bool = True
+    image_skip: Literal["none", "interpolate"] = "none"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    remat: bool = False
+
+    def __post_init__(self) -> None:
+        if self.filters < 1 or self.groups < 1 or self.filters % self.groups:
+            raise UserError(f"model.filters={self.filters} is not a positive multiple of model.groups={self.groups}")
+        if self.filters % self.se_reduction:
+            raise UserError(f"model.se_reduction={self.se_reduction} does not divide model.filters={self.filters}")
+        if not 1 <= self.pyramid_levels <= 4:
+            raise UserError(f"model.pyramid_levels={self.pyramid_levels}: it takes 1 to 4")
+        for name in ("fe_blocks", "frb_backward", "frb_forward", "hfbs"):
+            if getattr(self, name) < 0:
+                raise UserError(f"model.{name}={getattr(self, name)}: it cannot be negative")
+
+    @property
+    def multiple(self) -> int:
+        """Heights and widths inside the network are multiples of this: the coarsest pyramid level's stride."""
+        return 2 ** (self.pyramid_levels - 1)
+
+    def build(self) -> YOGO:
+        """The network of this record, a Flax module."""
+        from yogo_jax.model.yogo import YOGO
+
+        return YOGO(self)
