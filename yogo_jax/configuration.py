@@ -103,10 +103,11 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """
     if not Path(path).is_file():
         raise UserError(f"{path}: no such config file")
+    argv = ["yogo", f"--config={path}", *overrides]
     values = flags.FlagValues()
-    flag = config_flags.DEFINE_config_file("config", flag_values=values)
+    flag = config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
     try:
-        values(["yogo", f"--config={path}", *overrides])
+        values(argv)
         return freeze(values[flag.name].value)
     except UserError:
         raise
