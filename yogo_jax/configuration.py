@@ -25,6 +25,8 @@ from ml_collections import ConfigDict, config_flags
 from yogo_jax.errors import UserError
 from yogo_jax.model.config import YOGOConfig
 
+ModelConfig = YOGOConfig  # the records of every network that a config or a weight file can name
+
 
 @dataclass(frozen=True)
 class DataConfig:
@@ -111,7 +113,7 @@ def base() -> ConfigDict:
     return ConfigDict(dataclasses.asdict(Config()))
 
 
-def model_config(values: dict[str, Any]) -> YOGOConfig:
+def model_config(values: dict[str, Any]) -> ModelConfig:
     """The frozen record of a network from its plain fields (a config's `model`, a weight file's metadata).
 
     Raises:

@@ -1,0 +1,6 @@
+"""The network of the paper, one module for each box of its Figure 2."""
+
+from yogo_jax.model.config import YOGOConfig
+from yogo_jax.model.yogo import YOGO, Output
+
+__all__ = ["YOGO", "Output", "YOGOConfig"]

@@ -60,7 +60,9 @@ class YOGOConfig:
     def __post_init__(self) -> None:
         if self.filters < 1 or self.groups < 1 or self.filters % self.groups:
             raise UserError(f"model.filters={self.filters} is not a positive multiple of model.groups={self.groups}")
-        if self.filters % self.se_reduction:
+        if self.interaction == "backward_only" and self.fusion == "hybrid":
+            raise UserError('model.interaction="backward_only" has one state and wants model.fusion="direct"')
+        if self.se_reduction < 1 or self.filters % self.se_reduction:
             raise UserError(f"model.se_reduction={self.se_reduction} does not divide model.filters={self.filters}")
         if not 1 <= self.pyramid_levels <= 4:
             raise UserError(f"model.pyramid_levels={self.pyramid_levels}: it takes 1 to 4")

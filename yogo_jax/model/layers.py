@@ -1,0 +1,85 @@
+"""The layers that every box of the paper's Figure 2 is made of."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.nn.initializers import Initializer, variance_scaling
+
+from yogo_jax.ops.conv import conv2d
+from yogo_jax.ops.deform_conv import deform_conv2d
+
+HE_NORMAL = variance_scaling(2.0, "fan_in", "normal")
+# Branches that are added to what they come from start small, so that deep chains of them start near the identity.
+SMALL = variance_scaling(2.0 * 0.1**2, "fan_in", "normal")
+ZEROS = nn.initializers.zeros
+
+
+def leaky_relu(x: jax.Array) -> jax.Array:
+    """LeakyReLU of slope 0.1, the network's activation outside of residual blocks."""
+    return jnp.where(x >= 0, x, 0.1 * x)
+
+
+class Conv(nn.Module):
+    """k×k convolution with bias, zeros around: `[B, H, W, C]` → `[B, ⌈H/stride⌉, ⌈W/stride⌉, features]`.
+
+    Several inputs count as one, their channels in the order given. Computes in the dtype of its input.
+    """
+
+    features: int
+    size: int = 3
+    stride: int = 1
+    init: Initializer = HE_NORMAL
+
+    @nn.compact
+    def __call__(self, *inputs: jax.Array) -> jax.Array:
+        x = inputs[0] if len(inputs) == 1 else jnp.concatenate(inputs, axis=-1)
+        kernel = self.param("kernel", self.init, (self.size, self.size, x.shape[-1], self.features))
+        bias = self.param("bias", ZEROS, (self.features,))
+        return conv2d(x, kernel.astype(x.dtype), bias.astype(x.dtype), self.stride)
+
+
+class DeformConv(nn.Module):
+    """Modulated deformable 3×3 convolution of x, with offsets and masks predicted from `guide` (DCNv2).
+
+    The 27·G channels of the predicting convolution are first all offsets, `[G, 9, (dy, dx)]`, then all masks,
+    `[G, 9]`, before their sigmoid; it starts at zero: no displacement, masks of one half. The offsets' mean
+    absolute value, in pixels, is sown as `offset`: when it grows past tens of pixels, training is breaking down.
+    """
+
+    features: int
+    groups: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array, guide: jax.Array) -> jax.Array:
+        kernel = self.param("kernel", HE_NORMAL, (3, 3, x.shape[-1], self.features))
+        bias = self.param("bias", ZEROS, (self.features,))
+        moves = Conv(27 * self.groups, init=ZEROS, name="offset_mask")(guide)
+        offset, mask = jnp.split(moves, [18 * self.groups], axis=-1)
+        offset = offset.reshape(*offset.shape[:-1], self.groups, 9, 2)
+        mask = jax.nn.sigmoid(mask).reshape(*mask.shape[:-1], self.groups, 9)
+        self.sow("intermediates", "offset", jnp.abs(offset.astype(jnp.float32)).mean())
+        return deform_conv2d(x, offset, mask, kernel.astype(x.dtype), bias.astype(x.dtype))
+
+
+class Residual(nn.Module):
+    """conv3, ReLU, conv3: a residual block's branch R, without the sum (no norm)."""
+
+    features: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        x = nn.relu(Conv(self.features, init=SMALL, name="conv1")(x))
+        return Conv(self.features, init=SMALL, name="conv2")(x)
+
+
+class ResidualBlocks(nn.Module):
+    """A chain of residual blocks x + R(x)."""
+
+    features: int
+    blocks: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        for block in range(self.blocks):
+            x = x + Residual(self.features, name=f"block{block}")(x)
+        return x

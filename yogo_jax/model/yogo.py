@@ -1,0 +1,87 @@
+"""YOGO, "You Only Align Once": the whole network (Figure 2).
+
+    frames ─▶ FE ─▶ F ─┬─▶ RC-BI ─▶ H^b ─┬─▶ RC-FI ─▶ H^f ─┬─▶ HFM ─▶ b, f, F ─▶ Recon ─▶ structure, detail, image
+                       └─────────────────┴─────────────────┘
+"""
+
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from yogo_jax import imaging
+from yogo_jax.model.config import YOGOConfig
+from yogo_jax.model.feature_extraction import FeatureExtraction, interleave
+from yogo_jax.model.hfm import HFM, DirectFusion
+from yogo_jax.model.recon import Recon
+from yogo_jax.model.recurrent import BackwardRecurrence, ForwardRecurrence
+
+
+class Output(NamedTuple):
+    """What the network makes, RGB, float32, `[B, 2N−1, 4H, 4W, 3]` each, not clamped.
+
+    `structure` and `detail` are None unless asked for, and in networks without them.
+    """
+
+    image: jax.Array
+    structure: jax.Array | None = None
+    detail: jax.Array | None = None
+
+
+class YOGO(nn.Module):
+    """Space-time super-resolution: N frames to 2N−1 frames of four times the height and width."""
+
+    config: YOGOConfig = YOGOConfig()
+
+    @nn.compact
+    def __call__(self, frames: jax.Array, auxiliary: bool = False) -> Output:
+        """Run the network.
+
+        Args:
+          frames: `[B, N, H, W, 3]` RGB in [0, 1], N ≥ 2, any H and W.
+          auxiliary: make the structure and detail images as well, for the loss and for looking at.
+
+        Raises:
+          ValueError: frames of another rank, or fewer than two.
+        """
+        config = self.config
+        if frames.ndim != 5 or frames.shape[1] < 2 or frames.shape[-1] != 3:
+            raise ValueError(f"frames of shape {frames.shape}: it takes [B, N, H, W, 3] with N of 2 or more")
+        height, width = frames.shape[2:4]
+        padding = [(0, -size % config.multiple) for size in (height, width)]
+        x = jnp.pad(frames, [(0, 0), (0, 0), *padding, (0, 0)], mode="edge").astype(config.dtype)
+
+        features = FeatureExtraction(config, name="fe")(x)
+        states = [BackwardRecurrence(config, name="backward")(features)]
+        if config.interaction != "backward_only":
+            seen = states[0] if config.interaction == "full" else None
+            states.append(ForwardRecurrence(config, name="forward")(features, seen))
+
+        batch, count = features.shape[:2]
+        b_f_features = [y.reshape(-1, *y.shape[2:]) for y in (*states, features)]
+
+        def reconstruct(x: jax.Array, name: str) -> jax.Array:
+            y = Recon(zero_last=name == "image" and config.image_skip != "none", name=f"recon_{name}")(x)
+            return y.reshape(batch, count, *y.shape[1:])[:, :, : 4 * height, : 4 * width].astype(jnp.float32)
+
+        structure = detail = None
+        if config.fusion == "direct":
+            image = reconstruct(DirectFusion(config, name="fusion")(*b_f_features), "image")
+        else:
+            b, f, features = HFM(config, name="hfm")(*b_f_features)
+            image = reconstruct(features, "image")
+            if config.auxiliary_heads and (auxiliary or self.is_initializing()):
+                structure, detail = reconstruct(b, "structure"), reconstruct(f, "detail")
+        if config.image_skip == "interpolate":
+            image = image + blend(frames)
+        return Output(image, structure, detail) if auxiliary else Output(image)
+
+
+def blend(frames: jax.Array) -> jax.Array:
+    """Bicubic ×4 of the known frames, and of the mean of its two neighbours for each missing one.
+
+    `[B, N, H, W, 3]` → `[B, 2N−1, 4H, 4W, 3]`: the classical baseline.
+    """
+    large = imaging.upscale(frames)
+    return interleave(large, (large[:, :-1] + large[:, 1:]) / 2)

@@ -1,0 +1,109 @@
+"""Two-dimensional convolution whose gradients are as fast inside `lax.scan` as outside of it.
+
+XLA:CPU runs a convolution by its fast kernel only in the form NHWC × HWIO, and brings the transposed
+convolutions of a backward pass into that form only outside of loops: left to automatic differentiation, the
+gradient of a recurrent cell is some twenty times slower than it need be. So the gradients are written here in
+the fast form:
+
+  * with stride 1, ∂x is the convolution of ∂y with the kernel turned by 180° and its channel axes swapped;
+  * with stride 2, each of the four parities of ∂x is a 2×2 convolution of ∂y: one convolution with four times
+    the channels, then a shuffle;
+  * ∂w is one matrix product for each kernel row.
+
+Other platforms have their own ways to transpose a convolution, and use them.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from yogo_jax.ops.resample import pixel_shuffle
+
+DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+
+
+def conv2d(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None, stride: int = 1) -> jax.Array:
+    """Convolve with k//2 zeros on every side: what `torch.nn.Conv2d(C, K, k, stride, padding=k // 2)` computes.
+
+    Args:
+      x: `[B, H, W, C]`.
+      kernel: `[k, k, C, K]`, k odd.
+      bias: `[K]`.
+      stride: 1, or 2 with a 3×3 kernel.
+
+    Returns:
+      `[B, ⌈H/stride⌉, ⌈W/stride⌉, K]` in x's dtype.
+    """
+    return _conv2d(x, kernel, bias, stride)
+
+
+@partial(jax.jit, static_argnums=3)
+def _conv2d(x, kernel, bias, stride):
+    y = _convolve(x, kernel, stride)
+    return y if bias is None else y + bias
+
+
+def _forward(x, kernel, stride):
+    pad = kernel.shape[0] // 2
+    return lax.conv_general_dilated(x, kernel, (stride, stride), [(pad, pad)] * 2, dimension_numbers=DIMENSIONS)
+
+
+_convolve = jax.custom_vjp(_forward, nondiff_argnums=(2,))
+
+
+def _convolve_forward(x, kernel, stride):
+    return _forward(x, kernel, stride), (x, kernel)
+
+
+def _convolve_backward(stride, residuals, g):
+    x, kernel = residuals
+    if kernel.shape[0] == 1:
+        return lax.dot_general(g, kernel[0, 0], (((3,), (1,)), ((), ()))), _kernel_gradient(x, kernel, g, 1)
+    return lax.platform_dependent(
+        x, kernel, g, cpu=partial(_canonical_gradients, stride=stride), default=partial(_transposed, stride=stride)
+    )
+
+
+_convolve.defvjp(_convolve_forward, _convolve_backward)
+
+
+def _transposed(x, kernel, g, *, stride):
+    return jax.vjp(lambda x, kernel: _forward(x, kernel, stride), x, kernel)[1](g)
+
+
+def _canonical_gradients(x, kernel, g, *, stride):
+    turned = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
+    if stride == 1:
+        dx = _forward(g, turned, 1)
+    else:
+        # With y[i] = Σ_k w[k] x[2i + k − 1]: ∂x[2m] = w[1] g[m], and ∂x[2m + 1] = w[2] g[m] + w[0] g[m + 1].
+        even = jnp.stack([turned[1], jnp.zeros_like(turned[1])])
+        rows = jnp.stack([even, turned[jnp.array([0, 2])]])  # [parity of y, tap, kx, K, C]
+        even = jnp.stack([rows[:, :, 1], jnp.zeros_like(rows[:, :, 1])], axis=2)
+        taps = jnp.stack([even, rows[:, :, jnp.array([0, 2])]], axis=1)  # [parity y, parity x, tap y, tap x, K, C]
+        taps = jnp.moveaxis(taps, (2, 3, 4, 5), (0, 1, 2, 3))  # [tap y, tap x, K, C, parity y, parity x]
+        taps = taps.reshape(2, 2, kernel.shape[3], 4 * kernel.shape[2])
+        phases = lax.conv_general_dilated(g, taps, (1, 1), [(0, 1)] * 2, dimension_numbers=DIMENSIONS)
+        dx = pixel_shuffle(phases, 2)[:, : x.shape[1], : x.shape[2]]
+    return dx, _kernel_gradient(x, kernel, g, stride)
+
+
+def _kernel_gradient(x, kernel, g, stride):
+    size, (_, height, width, features) = kernel.shape[0], g.shape
+    pad = size // 2
+    x = jnp.pad(x, ((0, 0), (pad, pad + stride - 1), (pad, pad + stride - 1), (0, 0)))
+    shifted = [x[:, :, k : k + stride * width : stride] for k in range(size)]
+    columns = jnp.concatenate(shifted, axis=-1)  # [B, H', W, k·C]
+    g = g.reshape(-1, features)
+    rows = [
+        lax.dot_general(
+            columns[:, k : k + stride * height : stride].reshape(-1, columns.shape[-1]),
+            g,
+            (((0,), (0,)), ((), ())),
+            preferred_element_type=jnp.float32,
+        )
+        for k in range(size)
+    ]
+    return jnp.stack(rows).reshape(kernel.shape).astype(kernel.dtype)

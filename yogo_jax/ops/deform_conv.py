@@ -1,0 +1,238 @@
+"""Modulated deformable convolution (DCNv2), as a bilinear gather.
+
+    y(p) = b + Σ_g Σ_k w_{g,k} · m_{g,k}(p) · x_g(p + p_k + Δ_{g,k}(p))
+
+with bilinear samples that are zero outside of the image, each of the four corners on its own: what
+`torchvision.ops.deform_conv2d` computes at stride 1 with k//2 zeros on every side.
+
+The image is laid out as rows of the C/G channels that one group has at one pixel, so that a corner of a sample
+is one row, and the samples of a pixel lie in memory as the matrix product with the kernel wants them. Pixels
+are worked off in strips, forward and backward, so that memory beyond arguments and results stays the same
+whatever the size of the image; the backward pass samples anew instead of keeping what the forward one sampled.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+# Bytes of sampled columns that a strip may fill: what stays in a core's cache, or what keeps a chip busy.
+STRIP_BYTES_CPU = 1 << 22
+STRIP_BYTES = 1 << 26
+
+
+def deform_conv2d(
+    x: jax.Array, offset: jax.Array, mask: jax.Array, kernel: jax.Array, bias: jax.Array | None = None
+) -> jax.Array:
+    """Deformable convolution, stride 1.
+
+    Args:
+      x: `[B, H, W, C]`, float32 or bfloat16.
+      offset: `[B, H, W, G, k·k, 2]`, (dy, dx) in pixels, on top of the kernel's grid. Used as float32. Samples
+        at any distance outside of the image are zero, and so are samples at NaN.
+      mask: `[B, H, W, G, k·k]`, factors of the samples.
+      kernel: `[k, k, C, K]`, k odd.
+      bias: `[K]`.
+
+    Returns:
+      `[B, H, W, K]` in x's dtype.
+    """
+    return _deform_conv2d(x, offset, mask, kernel, bias)
+
+
+@jax.jit
+def _deform_conv2d(x, offset, mask, kernel, bias):
+    y = _convolve(x, offset, mask, kernel)
+    return y if bias is None else y + bias
+
+
+def _by_platform(function, *arguments):
+    return lax.platform_dependent(
+        *arguments,
+        cpu=partial(function, strip_bytes=STRIP_BYTES_CPU),
+        default=partial(function, strip_bytes=STRIP_BYTES),
+    )
+
+
+def _convolve_forward(x, offset, mask, kernel):
+    return _by_platform(_forward, x, offset, mask, kernel), (x, offset, mask, kernel)
+
+
+def _convolve_backward(residuals, g):
+    return _by_platform(_backward, *residuals, g)
+
+
+_convolve = jax.custom_vjp(lambda *arguments: _convolve_forward(*arguments)[0])
+_convolve.defvjp(_convolve_forward, _convolve_backward)
+
+
+def _rows(x, groups):
+    """Pad by one pixel before and two after, and lay out as rows: `[B·(H+3)·(W+3)·G, C/G]`.
+
+    The rows' width is padded to a multiple of 8, a vector register's, since odd widths are gathered slowly.
+    """
+    x = jnp.pad(x, ((0, 0), (1, 2), (1, 2), (0, 0)))
+    x = x.reshape(-1, x.shape[-1] // groups)
+    return jnp.pad(x, ((0, 0), (0, -x.shape[1] % 8)))
+
+
+def _matrix(kernel, groups):
+    """The kernel as `[G·k·k·c, K]`, in the order and with the padded width c of the sampled rows."""
+    size, _, channels, features = kernel.shape
+    matrix = kernel.reshape(size * size, groups, channels // groups, features).transpose(1, 0, 2, 3)
+    matrix = jnp.pad(matrix, ((0, 0), (0, 0), (0, -matrix.shape[2] % 8), (0, 0)))
+    return matrix.reshape(-1, features)
+
+
+def _kernel(matrix, shape, groups):
+    """The inverse of `_matrix`."""
+    size, _, channels, features = shape
+    matrix = matrix.reshape(groups, size * size, -1, features)[:, :, : channels // groups]
+    return matrix.transpose(1, 0, 2, 3).reshape(shape)
+
+
+class _Strips:
+    """Cuts what belongs to the pixels of a batch into strips, and puts results together again."""
+
+    def __init__(self, x, groups, taps, strip_bytes):
+        self.shape = x.shape
+        self.pixels = x.shape[0] * x.shape[1] * x.shape[2]
+        width = x.shape[3] // groups
+        fit = strip_bytes // (groups * taps * (width + -width % 8) * 4)
+        self.length = min(self.pixels, max(fit, 1))
+        self.count = -(-self.pixels // self.length)
+        self.length = -(-self.pixels // self.count)
+
+    def cut(self, array):
+        """`[B, H, W, …]` → `[strips, length, …]`, zeros at the end."""
+        array = array.reshape(self.pixels, *array.shape[3:])
+        padding = [(0, self.count * self.length - self.pixels)] + [(0, 0)] * (array.ndim - 1)
+        return jnp.pad(array, padding).reshape(self.count, self.length, *array.shape[1:])
+
+    def join(self, array):
+        """`[strips, length, …]` → `[B, H, W, …]`."""
+        return array.reshape(-1, *array.shape[2:])[: self.pixels].reshape(*self.shape[:3], *array.shape[2:])
+
+    def positions(self):
+        """Batch index, row and column of each pixel: three `[strips, length]`; past the end, the last pixel's."""
+        index = jnp.minimum(jnp.arange(self.count * self.length), self.pixels - 1).reshape(self.count, self.length)
+        _, height, width, _ = self.shape
+        return index // (height * width), index // width % height, index % width
+
+
+def _corners(position, offset, shape, size):
+    """Where the samples of some pixels lie.
+
+    Args:
+      position: (batch index, row, column), `[P]` each.
+      offset: `[P, G, k·k, 2]`.
+      shape: of the image, `[B, H, W, C]`.
+      size: k.
+
+    Returns:
+      index: `[P, G, k·k]`, the row (`_rows`) of each sample's top left corner.
+      fraction: (down, right), how far the sample lies beyond it, `[P, G, k·k]` each.
+      inside: (rows, columns), 0 where the sample is so far out that moving it changes nothing, likewise.
+    """
+    image, row, column = position
+    _, height, width, _ = shape
+    groups = offset.shape[1]
+    tap = jnp.arange(size * size)
+    y, y_fraction, y_inside = _cell(row[:, None, None] + tap // size - size // 2 + offset[..., 0], height)
+    x, x_fraction, x_inside = _cell(column[:, None, None] + tap % size - size // 2 + offset[..., 1], width)
+    index = (image[:, None, None] * (height + 3) + y) * (width + 3) + x
+    index = index * groups + jnp.arange(groups)[:, None]
+    # Without the barrier the compiler works all of this out again for every channel of every corner.
+    return lax.optimization_barrier((index, (y_fraction, x_fraction), (y_inside, x_inside)))
+
+
+def _cell(at, size):
+    """A coordinate's cell in the padded image, how far it lies into the cell, and whether moving it matters."""
+    inside = (at >= -1) & (at <= size)
+    at = jnp.where(at >= -1, jnp.minimum(at, size), -1)  # NaN becomes −1, a row of zeros: indices stay in bounds
+    corner = jnp.floor(at)
+    return corner.astype(jnp.int32) + 1, at - corner, inside
+
+
+def _neighbours(rows, index, groups, width):
+    """The four corners of each sample, `[P, G, k·k, c]` each: top left, top right, bottom left, bottom right."""
+
+    def row(start):
+        return rows.at[start].get(mode="promise_in_bounds")
+
+    for _ in range(3):  # over taps, groups and pixels
+        row = jax.vmap(row)
+    return [row(index + shift) for shift in _shifts(groups, width)]
+
+
+def _shifts(groups, width):
+    return 0, groups, (width + 3) * groups, (width + 4) * groups
+
+
+def _weights(fraction):
+    """Bilinear weights of the four corners, `[P, G, k·k]` each."""
+    y, x = fraction
+    return (1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x
+
+
+def _blend(corners, weights):
+    """Σ weight · corner, in float32: `[P, G, k·k, c]`."""
+    return sum(w[..., None] * c.astype(jnp.float32) for w, c in zip(weights, corners, strict=True))
+
+
+def _forward(x, offset, mask, kernel, *, strip_bytes):
+    groups, taps = mask.shape[3:]
+    rows, matrix = _rows(x, groups), _matrix(kernel, groups)
+    strips = _Strips(x, groups, taps, strip_bytes)
+
+    def strip(pixels):
+        position, offset, mask = pixels
+        index, fraction, _ = _corners(position, offset.astype(jnp.float32), x.shape, kernel.shape[0])
+        weights = lax.optimization_barrier([w * mask.astype(jnp.float32) for w in _weights(fraction)])
+        columns = _blend(_neighbours(rows, index, groups, x.shape[2]), weights).astype(x.dtype)
+        return columns.reshape(len(index), -1) @ matrix
+
+    return strips.join(lax.map(strip, (strips.positions(), strips.cut(offset), strips.cut(mask))))
+
+
+def _backward(x, offset, mask, kernel, g, *, strip_bytes):
+    groups, taps = mask.shape[3:]
+    rows, matrix = _rows(x, groups), _matrix(kernel, groups).astype(jnp.float32)
+    strips = _Strips(x, groups, taps, strip_bytes)
+
+    def strip(gradients, pixels):
+        d_rows, d_matrix = gradients
+        position, offset, mask, g = pixels
+        index, fraction, inside = _corners(position, offset.astype(jnp.float32), x.shape, kernel.shape[0])
+        corners = [c.astype(jnp.float32) for c in _neighbours(rows, index, groups, x.shape[2])]
+        weights, mask, g = _weights(fraction), mask.astype(jnp.float32), g.astype(jnp.float32)
+
+        columns = _blend(corners, [w * mask for w in weights])
+        d_matrix = d_matrix + columns.reshape(len(g), -1).T @ g
+
+        d_columns = (g @ matrix.T).reshape(columns.shape)
+        dots = [(d_columns * corner).sum(-1) for corner in corners]
+        d_mask = sum(w * dot for w, dot in zip(weights, dots, strict=True))
+        top_left, top_right, bottom_left, bottom_right = dots
+        down, right = fraction
+        d_y = (1 - right) * (bottom_left - top_left) + right * (bottom_right - top_right)
+        d_x = (1 - down) * (top_right - top_left) + down * (bottom_right - bottom_left)
+        d_offset = jnp.stack([d_y * mask * inside[0], d_x * mask * inside[1]], axis=-1)
+        for weight, shift in zip(weights, _shifts(groups, x.shape[2]), strict=True):
+            update = (weight * mask)[..., None] * d_columns
+            d_rows = d_rows.at[index + shift].add(update, mode="promise_in_bounds")
+        return (d_rows, d_matrix), (d_offset, d_mask)
+
+    zeros = jnp.zeros(rows.shape, jnp.float32), jnp.zeros(matrix.shape, jnp.float32)
+    pixels = strips.positions(), strips.cut(offset), strips.cut(mask), strips.cut(g)
+    (d_rows, d_matrix), (d_offset, d_mask) = lax.scan(strip, zeros, pixels)
+
+    batch, height, width, channels = x.shape
+    d_x = d_rows[:, : channels // groups].reshape(batch, height + 3, width + 3, channels)[:, 1:-2, 1:-2]
+    return (
+        d_x.astype(x.dtype),
+        strips.join(d_offset).astype(offset.dtype),
+        strips.join(d_mask).astype(mask.dtype),
+        _kernel(d_matrix, kernel.shape, groups).astype(kernel.dtype),
+    )

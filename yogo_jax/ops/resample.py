@@ -1,0 +1,30 @@
+"""Doubling of feature maps: bilinear, and by pixel shuffle."""
+
+import jax
+import jax.numpy as jnp
+
+
+def up2(x: jax.Array) -> jax.Array:
+    """Bilinear ×2 with half-pixel centres: `[B, H, W, C]` → `[B, 2H, 2W, C]`.
+
+    What `torch.nn.functional.interpolate(scale_factor=2, mode="bilinear", align_corners=False)` computes, as
+    slices and sums: each new sample is ¾ of the nearer and ¼ of the farther old one, edges repeated.
+    """
+    for axis in (1, 2):
+        size = x.shape[axis]
+        first, last = jax.lax.slice_in_dim(x, 0, 1, axis=axis), jax.lax.slice_in_dim(x, size - 1, size, axis=axis)
+        before = jnp.concatenate([first, jax.lax.slice_in_dim(x, 0, size - 1, axis=axis)], axis)
+        after = jnp.concatenate([jax.lax.slice_in_dim(x, 1, size, axis=axis), last], axis)
+        pair = jnp.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], axis + 1)
+        x = pair.reshape(*x.shape[:axis], 2 * size, *x.shape[axis + 1 :])
+    return x
+
+
+def pixel_shuffle(x: jax.Array, factor: int) -> jax.Array:
+    """Channels to space: `[B, H, W, C·f²]` → `[B, fH, fW, C]`.
+
+    The channels lie as (c, dy, dx), like those of `torch.nn.PixelShuffle`, so that weights cross unchanged.
+    """
+    batch, height, width, channels = x.shape
+    x = x.reshape(batch, height, width, channels // factor**2, factor, factor)
+    return x.transpose(0, 1, 4, 2, 5, 3).reshape(batch, height * factor, width * factor, channels // factor**2)

@@ -1,0 +1,103 @@
+"""Weight files: safetensors that know their network.
+
+A file holds the parameters under their path in the network ("fe/conv_first/kernel"), float32, and in its
+metadata the network's config as JSON, so that nothing else is needed to run it. Reading one runs no code.
+"""
+
+import dataclasses
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from yogo_jax.configuration import ModelConfig, model_config
+from yogo_jax.errors import UserError
+
+Params = Mapping[str, Any]
+
+
+def default_weights() -> Path:
+    """The packaged default model, what `yogo upscale` runs when it is told nothing else."""
+    return Path(str(resources.files("yogo_jax") / "pretrained" / "default.safetensors"))
+
+
+def parameter_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Path → shape of every parameter of a network."""
+    frames = jax.ShapeDtypeStruct((1, 2, 8, 8, 3), jnp.float32)
+    variables = jax.eval_shape(config.build().init, jax.random.key(0), frames)
+    return {path: leaf.shape for path, leaf in flatten_dict(variables["params"], sep="/").items()}
+
+
+def save_weights(path: str | Path, config: ModelConfig, params: Params, metadata: Mapping[str, str] | None = None) -> None:
+    """Write parameters and their network's config, aside first and then moved into place.
+
+    Args:
+      metadata: more to keep in the file, such as how it was trained.
+    """
+    path = Path(path)
+    flat = {name: np.ascontiguousarray(leaf, np.float32) for name, leaf in flatten_dict(params, sep="/").items()}
+    header = {**(metadata or {}), "config": json.dumps(dataclasses.asdict(config))}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as aside:
+            save_file(flat, Path(aside, "weights"), header)
+            os.replace(Path(aside, "weights"), path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot write weights here: {error.strerror or error}") from error
+
+
+def load_weights(path: str | Path | None = None) -> tuple[ModelConfig, dict[str, Any]]:
+    """Read a weight file (None is the packaged default model): its network's config, and its parameters.
+
+    Raises:
+      UserError: no such file, not a weight file of this project, or not the tensors of the network it names.
+    """
+    path = default_weights() if path is None else Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such weight file")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = file.metadata() or {}
+            flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except (SafetensorError, OSError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: not a readable safetensors file ({error})") from error
+    try:
+        config = model_config(json.loads(header["config"]))
+    except KeyError:
+        raise UserError(f"{path}: names no network; weights of other projects go through `yogo convert` first") from None
+    except (json.JSONDecodeError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: the config in its metadata is damaged ({error})") from error
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    check_shapes(path, {name: tensor.shape for name, tensor in flat.items()}, parameter_shapes(config))
+    return config, unflatten_dict({tuple(name.split("/")): np.float32(tensor) for name, tensor in flat.items()})
+
+
+def check_shapes(path: str | Path, found: Mapping[str, tuple], wanted: Mapping[str, tuple]) -> None:
+    """Compare parameters with a network's.
+
+    Raises:
+      UserError: the first that is missing, left over, or of another shape, and how many there are.
+    """
+    problems = [f"{name} is missing" for name in wanted if name not in found]
+    problems += [f"{name} belongs to no layer" for name in found if name not in wanted]
+    problems += [
+        f"{name} is {tuple(found[name])}, not {tuple(wanted[name])}"
+        for name in wanted
+        if name in found and tuple(found[name]) != tuple(wanted[name])
+    ]
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise UserError(f"{path}: weights of another network: {problems[0]}{more}")
+
+
