@@ -1,0 +1,134 @@
+"""YOGO in PyTorch: features of every frame, two recurrent passes, hybrid fusion, reconstruction."""
+
+import itertools
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from yogo_jax.model.config import YOGOConfig
+from yogo_jax.torch_reference.blocks import (
+    Output,
+    ReconstructionHead,
+    conv,
+    lrelu,
+    pad_to_multiple,
+    residual_blocks,
+)
+from yogo_jax.torch_reference.deform_conv import Backend
+from yogo_jax.torch_reference.fusion import HFB, DirectFusion
+from yogo_jax.torch_reference.recurrent import RecurrentCell
+
+
+class YOGO(ReconstructionHead):
+    """The network of `config`; its `dtype` and `remat` concern JAX alone.
+
+    The image head's four convolutions are the network's own, under their family names.
+    """
+
+    def __init__(self, config: YOGOConfig, backend: Backend = "auto"):
+        """`backend` of the deformable convolutions: see `deform_conv2d`."""
+        super().__init__(config.filters)
+        self.config = config
+        channels, cells = config.filters, 1 if config.interaction == "backward_only" else 2
+        self.conv_first = conv(3, channels)
+        self.feature_extraction = residual_blocks(channels, config.fe_blocks)
+        if config.missing_frame == "learned":
+            self.missing_frame = conv(2 * channels, channels)
+        self.backward_cell = RecurrentCell(config, 1, config.frb_backward, backend)
+        if cells == 2:
+            states = 2 if config.interaction == "full" else 1
+            self.forward_cell = RecurrentCell(config, states, config.frb_forward, backend)
+        if config.fusion == "hybrid":
+            self.hfm = nn.ModuleList(HFB(channels, config.se_reduction) for _ in range(config.hfbs))
+            if config.auxiliary_heads:
+                self.structure = ReconstructionHead(channels)
+                self.detail = ReconstructionHead(channels)
+        else:
+            self.direct = DirectFusion(channels, cells + 1, config.hfbs)
+        if config.image_skip == "interpolate":
+            nn.init.zeros_(self.conv_last.weight)
+            nn.init.zeros_(self.conv_last.bias)  # pyright: ignore[reportArgumentType]
+
+    def forward(self, frames: Tensor, auxiliary: bool = False) -> Output:
+        """frames [B, N, 3, H, W], RGB in [0, 1], N ≥ 2 → frames [B, 2N−1, 3, 4H, 4W]."""
+        batch, _, _, height, width = frames.shape
+        padded = pad_to_multiple(frames, self.config.multiple)
+        features = self._features(padded)
+        backward = self._backward_pass(features)
+        forward = self._forward_pass(features, backward)
+        time = len(features)
+
+        def video(head: ReconstructionHead, x: Tensor) -> Tensor:
+            return head.reconstruct(x).unflatten(0, (batch, time))[..., : 4 * height, : 4 * width]
+
+        states = [torch.stack(x, dim=1).flatten(0, 1) for x in (backward, forward, features) if x]
+        structure = detail = None
+        if self.config.fusion == "hybrid":
+            b, f, x = states
+            for block in self.hfm:
+                b, f, x = block(b, f, x)
+            if auxiliary and self.config.auxiliary_heads:
+                structure, detail = video(self.structure, b), video(self.detail, f)
+        else:
+            x = self.direct(*states)
+        image = video(self, x)
+        if self.config.image_skip == "interpolate":
+            image = image + bicubic_up4(between(frames))
+        return Output(image, structure, detail)
+
+    def _features(self, frames: Tensor) -> list[Tensor]:
+        """[B, N, 3, H, W] → 2N−1 features [B, C, H, W]."""
+        x = self.feature_extraction(lrelu(self.conv_first(frames.flatten(0, 1))))
+        known = list(x.unflatten(0, frames.shape[:2]).unbind(1))
+        features = known[:1]
+        for before, after in itertools.pairwise(known):
+            if self.config.missing_frame == "learned":
+                made = lrelu(self.missing_frame(torch.cat((before, after), dim=1)))
+            elif self.config.missing_frame == "mean":
+                made = (before + after) / 2
+            else:
+                made = torch.zeros_like(before)
+            features += [made, after]
+        return features
+
+    def _backward_pass(self, features: list[Tensor]) -> list[Tensor]:
+        state, states = torch.zeros_like(features[0]), []
+        for x in reversed(features):
+            state = self.backward_cell([state], x)
+            states.append(state)
+        return states[::-1]
+
+    def _forward_pass(self, features: list[Tensor], backward: list[Tensor]) -> list[Tensor]:
+        """The forward cell's states; none of them without that cell."""
+        if self.config.interaction == "backward_only":
+            return []
+        state = past_end = torch.zeros_like(features[0])
+        states = []
+        for x, future in zip(features, [*backward[1:], past_end], strict=True):
+            state = self.forward_cell([state, future] if self.config.interaction == "full" else [state], x)
+            states.append(state)
+        return states
+
+
+def between(frames: Tensor) -> Tensor:
+    """[B, N, 3, H, W] → [B, 2N−1, 3, H, W]: between each two frames, their mean."""
+    middle = (frames[:, :-1] + frames[:, 1:]) / 2
+    return torch.cat((torch.stack((frames[:, :-1], middle), dim=2).flatten(1, 2), frames[:, -1:]), dim=1)
+
+
+def bicubic_up4(frames: Tensor) -> Tensor:
+    """[B, T, 3, H, W] → [B, T, 3, 4H, 4W] by the bicubic kernel a = −½, edges mirrored as in MATLAB.
+
+    PyTorch's antialiased kernel is the one with a = −½; it drops what lies outside, so the mirrored edges
+    are laid on before and cut off after.
+    """
+    height, width = frames.shape[-2:]
+
+    def mirrored(length: int) -> Tensor:
+        position = torch.arange(-2, length + 2, device=frames.device) % (2 * length)
+        return torch.minimum(position, 2 * length - 1 - position)
+
+    x = frames.flatten(0, 1)[:, :, mirrored(height)][..., mirrored(width)]
+    x = F.interpolate(x, scale_factor=4, mode="bicubic", antialias=True, align_corners=False)
+    return x[..., 8 : 8 + 4 * height, 8 : 8 + 4 * width].unflatten(0, frames.shape[:2])
