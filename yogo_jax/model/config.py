@@ -32,6 +32,7 @@ class YOGOConfig:
         "backward_only" has no forward cell (Table 3 (e), (b), (a)).
       cell_order: what a recurrent cell does to its states, and in which order (Table 5).
       auxiliary_heads: structure and detail heads, for the loss; they have parameters but do not run at inference.
+      recon: "paper", or "light" for small models (see `Recon`).
       image_skip: "interpolate" adds the image head's output to bicubic ×4 of the known frames, and of the mean
         of its two neighbours for a frame to be made; the last convolution then starts at zero.
       dtype: of the computation. Parameters, and coordinates of the deformable convolution, stay float32.
@@ -53,6 +54,7 @@ class YOGOConfig:
     interaction: Literal["full", "none", "backward_only"] = "full"
     cell_order: Literal["dfu_fru", "dfu", "fru", "fru_dfu"] = "dfu_fru"
     auxiliary_heads: bool = True
+    recon: Literal["paper", "light"] = "paper"
     image_skip: Literal["none", "interpolate"] = "none"
     dtype: Literal["float32", "bfloat16"] = "float32"
     remat: bool = False

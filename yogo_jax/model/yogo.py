@@ -1,7 +1,7 @@
 """YOGO, "You Only Align Once": the whole network (Figure 2).
 
-    frames ─▶ FE ─▶ F ─┬─▶ RC-BI ─▶ H^b ─┬─▶ RC-FI ─▶ H^f ─┬─▶ HFM ─▶ b, f, F ─▶ Recon ─▶ structure, detail, image
-                       └─────────────────┴─────────────────┘
+frames ─▶ FE ─▶ F ─┬─▶ RC-BI ─▶ H^b ─┬─▶ RC-FI ─▶ H^f ─┬─▶ HFM ─▶ b, f, F ─▶ Recon ─▶ structure, detail, image
+                   └─────────────────┴─────────────────┘
 """
 
 from typing import NamedTuple
@@ -62,7 +62,7 @@ class YOGO(nn.Module):
         b_f_features = [y.reshape(-1, *y.shape[2:]) for y in (*states, features)]
 
         def reconstruct(x: jax.Array, name: str) -> jax.Array:
-            y = Recon(zero_last=name == "image" and config.image_skip != "none", name=f"recon_{name}")(x)
+            y = Recon(config, zero_last=name == "image" and config.image_skip != "none", name=f"recon_{name}")(x)
             return y.reshape(batch, count, *y.shape[1:])[:, :, : 4 * height, : 4 * width].astype(jnp.float32)
 
         structure = detail = None
