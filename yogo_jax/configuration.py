@@ -24,8 +24,11 @@ from ml_collections import ConfigDict, config_flags
 
 from yogo_jax.errors import UserError
 from yogo_jax.model.config import YOGOConfig
+from yogo_jax.peers.config import TMNetConfig, ZoomingSlowMoConfig
 
-ModelConfig = YOGOConfig  # the records of every network that a config or a weight file can name
+ModelConfig = (
+    YOGOConfig | ZoomingSlowMoConfig | TMNetConfig
+)  # the records of every network that a config or a weight file can name
 
 
 @dataclass(frozen=True)
@@ -102,15 +105,15 @@ class TrainConfig:
 class Config:
     """One experiment: the network, its data, its optimiser and its run. The defaults are the paper's YOGO-64."""
 
-    model: YOGOConfig = field(default_factory=YOGOConfig)
+    model: ModelConfig = field(default_factory=YOGOConfig)
     data: DataConfig = field(default_factory=DataConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
 
-def base() -> ConfigDict:
-    """The defaults as an editable ConfigDict, for config files to start from."""
-    return ConfigDict(dataclasses.asdict(Config()))
+def base(model: ModelConfig | None = None) -> ConfigDict:
+    """The defaults as an editable ConfigDict, for config files to start from; `model` is a network other than YOGO."""
+    return ConfigDict(dataclasses.asdict(Config(model=model or YOGOConfig())))
 
 
 def model_config(values: dict[str, Any]) -> ModelConfig:
@@ -119,9 +122,10 @@ def model_config(values: dict[str, Any]) -> ModelConfig:
     Raises:
       UserError: an unknown network, field or value.
     """
-    if (network := values.get("network")) != "yogo":
-        raise UserError(f"model.network={network!r}: this version knows 'yogo'")
-    return _record(YOGOConfig, values, "model")
+    records = {record.network: record for record in typing.get_args(ModelConfig)}
+    if (network := values.get("network")) not in records:
+        raise UserError(f"model.network={network!r}: it takes one of {', '.join(map(repr, records))}")
+    return _record(records[network], values, "model")
 
 
 def _record(kind: type, values: dict[str, Any], where: str) -> Any:

@@ -40,9 +40,7 @@ def test_formula(backend):
     offset = rng.normal(scale=3, size=(2 * 18, 5, 6))  # large ones leave the image
     offset[:, 0, 0] = 1  # on the grid
     mask = rng.uniform(size=(2 * 9, 5, 6))
-    tensors = (
-        torch.tensor(a, dtype=torch.float32) for a in (x[None], offset[None], mask[None], weight, bias)
-    )
+    tensors = (torch.tensor(a, dtype=torch.float32) for a in (x[None], offset[None], mask[None], weight, bias))
     found = deform_conv.deform_conv2d(*tensors, backend=backend)[0].numpy()
     np.testing.assert_allclose(found, by_the_formula(x, offset, mask, weight, bias), atol=2e-5)
 

@@ -33,9 +33,7 @@ def convolution_cost(network, frames):
     return total
 
 
-@pytest.mark.parametrize(
-    ("filters", "parameters", "cost"), [(56, 9.523e6, 1.146e12), (64, 12.114e6, 1.470e12)]
-)
+@pytest.mark.parametrize(("filters", "parameters", "cost"), [(56, 9.523e6, 1.146e12), (64, 12.114e6, 1.470e12)])
 def test_costs_are_the_published_ones(filters, parameters, cost):
     with torch.device("meta"):
         network = YOGO(YOGOConfig(filters=filters), backend="grid_sample")
@@ -99,6 +97,4 @@ def test_with_the_skip_an_untrained_network_is_bicubic():
     image = network(frames).image.detach()
     fine = (torch.arange(48) + 0.5) / 4 - 0.5
     for t in range(3):
-        torch.testing.assert_close(
-            image[0, t, :, 10:-10, 10:-10], (fine / 20 + t / 20)[10:-10].expand(3, 28, 28)
-        )
+        torch.testing.assert_close(image[0, t, :, 10:-10, 10:-10], (fine / 20 + t / 20)[10:-10].expand(3, 28, 28))

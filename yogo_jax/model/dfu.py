@@ -35,7 +35,7 @@ class Aligner(nn.Module):
     config: YOGOConfig
 
     @nn.compact
-    def __call__(self, source: list[jax.Array], reference: list[jax.Array]) -> jax.Array:
+    def __call__(self, source: list[jax.Array], reference: list[jax.Array], *context: float) -> jax.Array:
         filters, coarsest = self.config.filters, len(source)
         guide = aligned = None
         for level in range(coarsest, 0, -1):
@@ -47,13 +47,17 @@ class Aligner(nn.Module):
             guide = leaky_relu(conv("offset_conv1", src, reference[level - 1]))
             if wide is not None:
                 guide = leaky_relu(conv("offset_conv2", guide, 2 * up2(wide)))
-            guide = leaky_relu(conv("offset_conv3", guide))
+            guide = self.last_guide(level, guide, *context)
             moved = DeformConv(filters, self.config.groups, name=f"level{level}_dcn")(src, guide)
             if aligned is not None:
                 moved = conv("fuse", moved, up2(aligned))
             aligned = moved if level == 1 else leaky_relu(moved)
         assert aligned is not None
         return aligned
+
+    def last_guide(self, level: int, guide: jax.Array) -> jax.Array:
+        """What a level's offsets and masks are predicted from. Aligners that know more than the features override it."""
+        return leaky_relu(Conv(self.config.filters, name=f"level{level}_offset_conv3")(guide))
 
 
 class DFU(nn.Module):

@@ -50,22 +50,32 @@ def residual_blocks(channels: int, count: int) -> nn.Sequential:
     return nn.Sequential(*(ResidualBlock(channels) for _ in range(count)))
 
 
-class ReconstructionHead(nn.Module):
-    """[B, C, H, W] → [B, 3, 4H, 4W] by two sub-pixel convolutions."""
+class Reconstruction(nn.Module):
+    """[B, C, H, W] → [B, 3, 4H, 4W] by sub-pixel convolutions that a network carries as its own."""
 
-    def __init__(self, channels: int, last: int | None = None):
-        """`last`: the channels of HRconv, where they are not C."""
-        super().__init__()
-        last = last or channels
+    def add_reconstruction(self, channels: int, light: bool = False) -> None:
+        """`light`: the second shuffle makes the image itself."""
         self.upconv1 = conv(channels, 4 * channels)
-        self.upconv2 = conv(channels, 4 * last)
-        self.HRconv = conv(last, last)
-        self.conv_last = conv(last, 3)
+        self.upconv2 = self.HRconv = None
+        if not light:
+            self.upconv2 = conv(channels, 4 * channels)
+            self.HRconv = conv(channels, channels)
+        self.conv_last = conv(channels, 12 if light else 3)
 
     def reconstruct(self, x: Tensor) -> Tensor:
         x = lrelu(F.pixel_shuffle(self.upconv1(x), 2))
+        if self.upconv2 is None or self.HRconv is None:
+            return F.pixel_shuffle(self.conv_last(x), 2)
         x = lrelu(F.pixel_shuffle(self.upconv2(x), 2))
         return self.conv_last(lrelu(self.HRconv(x)))
+
+
+class ReconstructionHead(Reconstruction):
+    """The same as a module of its own."""
+
+    def __init__(self, channels: int, light: bool = False):
+        super().__init__()
+        self.add_reconstruction(channels, light)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.reconstruct(x)

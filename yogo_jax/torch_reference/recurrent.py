@@ -1,27 +1,12 @@
-"""YOGO's recurrent cells: dynamic filter units align the hidden states, a fusion residual unit merges them."""
+"""YOGO's recurrent cells: dynamic filter units align hidden states, a fusion residual unit merges them."""
 
 import torch
 from torch import Tensor, nn
 
 from yogo_jax.model.config import YOGOConfig
-from yogo_jax.torch_reference.aligner import Pyramid, PyramidAligner
+from yogo_jax.torch_reference.aligner import AlignAndMerge
 from yogo_jax.torch_reference.blocks import conv, lrelu
 from yogo_jax.torch_reference.deform_conv import Backend
-
-
-class DFU(nn.Module):
-    """Aligns a hidden state [B, C, H, W] with the current features [B, C, H, W] (Eq. 1)."""
-
-    def __init__(self, config: YOGOConfig, backend: Backend):
-        super().__init__()
-        channels, levels = config.filters, config.pyramid_levels
-        both = config.dfu_direction == "both"
-        self.pyramid = Pyramid(channels, levels)
-        self.pcd_align = PyramidAligner(channels, config.groups, levels, 2 if both else 1, backend)
-        self.fusion = conv(2 * channels, channels, 1) if both else nn.Identity()
-
-    def forward(self, hidden: Tensor, features: Tensor) -> Tensor:
-        return self.fusion(self.pcd_align(self.pyramid(hidden), self.pyramid(features)))
 
 
 class FRB(nn.Module):
@@ -53,10 +38,14 @@ class RecurrentCell(nn.Module):
         super().__init__()
         self.order = config.cell_order
         branches = states + 1
-        self.dfu = nn.ModuleList(DFU(config, backend) for _ in range(states if self.order != "fru" else 0))
+        channels, directions = config.filters, 2 if config.dfu_direction == "both" else 1
+        self.dfu = nn.ModuleList(
+            AlignAndMerge(channels, config.groups, config.pyramid_levels, directions, backend)
+            for _ in range(states if self.order != "fru" else 0)
+        )
         count = blocks if self.order != "dfu" else 0
-        self.frb = nn.ModuleList(FRB(config.filters, branches) for _ in range(count))
-        self.fusion = conv(branches * config.filters, config.filters, 1)
+        self.frb = nn.ModuleList(FRB(channels, branches) for _ in range(count))
+        self.fusion = conv(branches * channels, channels, 1)
 
     def _align(self, branches: list[Tensor]) -> list[Tensor]:
         *states, current = branches

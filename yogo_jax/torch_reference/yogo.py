@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from yogo_jax.model.config import YOGOConfig
 from yogo_jax.torch_reference.blocks import (
     Output,
+    Reconstruction,
     ReconstructionHead,
     conv,
     lrelu,
@@ -20,7 +21,7 @@ from yogo_jax.torch_reference.fusion import HFB, DirectFusion
 from yogo_jax.torch_reference.recurrent import RecurrentCell
 
 
-class YOGO(ReconstructionHead):
+class YOGO(Reconstruction):
     """The network of `config`; its `dtype` and `remat` concern JAX alone.
 
     The image head's four convolutions are the network's own, under their family names.
@@ -28,9 +29,11 @@ class YOGO(ReconstructionHead):
 
     def __init__(self, config: YOGOConfig, backend: Backend = "auto"):
         """`backend` of the deformable convolutions: see `deform_conv2d`."""
-        super().__init__(config.filters)
+        super().__init__()
         self.config = config
-        channels, cells = config.filters, 1 if config.interaction == "backward_only" else 2
+        channels, light = config.filters, config.recon == "light"
+        cells = 1 if config.interaction == "backward_only" else 2
+        self.add_reconstruction(channels, light)
         self.conv_first = conv(3, channels)
         self.feature_extraction = residual_blocks(channels, config.fe_blocks)
         if config.missing_frame == "learned":
@@ -42,8 +45,8 @@ class YOGO(ReconstructionHead):
         if config.fusion == "hybrid":
             self.hfm = nn.ModuleList(HFB(channels, config.se_reduction) for _ in range(config.hfbs))
             if config.auxiliary_heads:
-                self.structure = ReconstructionHead(channels)
-                self.detail = ReconstructionHead(channels)
+                self.structure = ReconstructionHead(channels, light)
+                self.detail = ReconstructionHead(channels, light)
         else:
             self.direct = DirectFusion(channels, cells + 1, config.hfbs)
         if config.image_skip == "interpolate":
@@ -59,7 +62,7 @@ class YOGO(ReconstructionHead):
         forward = self._forward_pass(features, backward)
         time = len(features)
 
-        def video(head: ReconstructionHead, x: Tensor) -> Tensor:
+        def video(head: Reconstruction, x: Tensor) -> Tensor:
             return head.reconstruct(x).unflatten(0, (batch, time))[..., : 4 * height, : 4 * width]
 
         states = [torch.stack(x, dim=1).flatten(0, 1) for x in (backward, forward, features) if x]
