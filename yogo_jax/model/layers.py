@@ -43,7 +43,8 @@ class DeformConv(nn.Module):
 
     The 27·G channels of the predicting convolution are first all offsets, `[G, 9, (dy, dx)]`, then all masks,
     `[G, 9]`, before their sigmoid; it starts at zero: no displacement, masks of one half. The offsets' mean
-    absolute value, in pixels, is sown as `offset`: when it grows past tens of pixels, training is breaking down.
+    absolute value, in pixels, `[B]`, is sown into the collection `offsets`: when it grows past tens of pixels,
+    training is breaking down.
     """
 
     features: int
@@ -57,7 +58,7 @@ class DeformConv(nn.Module):
         offset, mask = jnp.split(moves, [18 * self.groups], axis=-1)
         offset = offset.reshape(*offset.shape[:-1], self.groups, 9, 2)
         mask = jax.nn.sigmoid(mask).reshape(*mask.shape[:-1], self.groups, 9)
-        self.sow("intermediates", "offset", jnp.abs(offset.astype(jnp.float32)).mean())
+        self.sow("offsets", "mean", jnp.abs(offset.astype(jnp.float32)).mean(axis=range(1, offset.ndim)))
         return deform_conv2d(x, offset, mask, kernel.astype(x.dtype), bias.astype(x.dtype))
 
 

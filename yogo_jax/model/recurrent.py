@@ -20,7 +20,7 @@ class RecurrentCell(nn.Module):
     """One time step: joins hidden states `[B, H, W, C]`, the recurrent one first, with the current features.
 
     `cell_order` is Table 5's: align then fuse as in the paper ("dfu_fru"), either alone, or fuse then align.
-    The aligned recurrent state and the result are sown as `dfu` and `fru` (Figure 8).
+    The aligned recurrent state and the result are sown as `aligned` and `fused` (Figure 8), `[B, T, H, W, C]`.
     """
 
     config: YOGOConfig
@@ -37,12 +37,12 @@ class RecurrentCell(nn.Module):
             *states, features = fru.refine([*states, features])
         if "dfu" in order:
             states = [dfu(state, features) for dfu, state in zip(dfus, states, strict=True)]
-        self.sow("intermediates", "dfu", states[0])
+        self.sow("intermediates", "aligned", states[0])
         branches = [*states, features]
         if order in ("dfu_fru", "fru"):
             branches = fru.refine(branches)
         result = fru.merge(branches)
-        self.sow("intermediates", "fru", result)
+        self.sow("intermediates", "fused", result)
         return result, result
 
 
@@ -59,7 +59,7 @@ class _Pass(nn.Module):
         scan = nn.scan(
             cell,
             variable_broadcast="params",
-            variable_axes={"intermediates": 1},
+            variable_axes={"intermediates": 1, "offsets": 1},
             split_rngs={"params": False},
             in_axes=1,
             out_axes=1,
