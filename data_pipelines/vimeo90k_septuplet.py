@@ -69,8 +69,8 @@ class Vimeo90kSeptuplet(ClipBuilder):
         sequences = self._source / "sequences"
         if not sequences.is_dir():
             raise UserError(f"{sequences}: no such folder; --source takes the unpacked Vimeo90K septuplet archive")
-        names = {"train": _read_list(self._source / "sep_trainlist.txt")}
-        test = _read_list(self._source / "sep_testlist.txt")
+        names = {"train": read_list(self._source / "sep_trainlist.txt")}
+        test = read_list(self._source / "sep_testlist.txt")
         if lacking := [motion for motion, path in self._motions.items() if path is None]:
             if len(lacking) < len(self._motions):
                 raise UserError(f"--{lacking[0]} is missing: give the fast, medium and slow lists, or none")
@@ -78,7 +78,7 @@ class Vimeo90kSeptuplet(ClipBuilder):
         else:
             known = set(test)
             for motion, path in self._motions.items():
-                names[motion] = _read_list(Path(path))
+                names[motion] = read_list(Path(path))
                 if strangers := [name for name in names[motion] if name not in known]:
                     raise UserError(f"{path}: {strangers[0]} is not in sep_testlist.txt")
             listed = {name for motion in self._motions for name in names[motion]}
@@ -86,7 +86,7 @@ class Vimeo90kSeptuplet(ClipBuilder):
         return {split: _units(sequences, members) for split, members in names.items() if members}
 
 
-def _read_list(path: Path) -> list[str]:
+def read_list(path: Path) -> list[str]:
     """Septuplet names, one a line; empty lines do not count."""
     if not path.is_file():
         raise UserError(f"{path}: no such list of septuplets")
