@@ -23,7 +23,12 @@ SCALE = 4
 Array = Any
 """A numpy or a jax array."""
 
-_TILE = 32  # low-resolution pixels a matrix product covers: enough to keep it efficient, few enough zeros
+_TILE = 32  # low-resolution pixels of one matrix product: few products for XLA to compile
+
+# OpenBLAS spreads products of more than 2^18 multiply-adds over all cores and lets its threads spin there: beside
+# a training step, or in several input threads, that is a hundred times slower than staying below.
+_BLAS_TILE = 8
+_BLAS_WORK = 2**18
 
 
 def to_float(image: Array) -> Array:
@@ -66,14 +71,12 @@ def downscale(image: Array, scale: int = SCALE) -> Array:
     height, width = image.shape[-3:-1]
     if height % scale or width % scale:
         raise ValueError(f"{width}x{height} does not divide by {scale}: crop it first")
-    matrix, before, after = _downscale_matrix(scale)
-    return _resize(image, matrix, before, after, source=scale, target=1)
+    return _resize(image, source=scale, target=1)
 
 
 def upscale(image: Array, scale: int = SCALE) -> Array:
     """Bicubic [..., H, W, C] → [..., scale·H, scale·W, C], float32, not clamped."""
-    matrix, before, after = _upscale_matrix(scale)
-    return _resize(image, matrix, before, after, source=1, target=scale)
+    return _resize(image, source=1, target=scale)
 
 
 def low_resolution(image: Array, scale: int = SCALE) -> Array:
@@ -104,65 +107,50 @@ def _keys(x: np.ndarray) -> np.ndarray:
 
 
 @lru_cache
-def _downscale_matrix(scale: int) -> tuple[np.ndarray, int, int]:
-    """(weights [_TILE, window], pixels needed before the image, and after it)."""
-    before = after = 2 * scale
-    source = np.arange(-before, _TILE * scale + after) + 0.5
-    centre = (np.arange(_TILE) + 0.5) * scale
-    return _keys((source - centre[:, None]) / scale) / scale, before, after
+def _weights(source: int, target: int, tile: int) -> tuple[np.ndarray, int]:
+    """Weights [tile·target, window] of a tile of `source`·tile pixels, and how far its window exceeds it."""
+    stretch = max(source // target, 1)  # shrinking widens the kernel: antialiasing
+    reach = 2 * stretch
+    position = np.arange(-reach, tile * source + reach) + 0.5
+    centre = (np.arange(tile * target) + 0.5) * source / target
+    weights = _keys((position - centre[:, None]) / stretch) / stretch
+    return weights.astype(np.float32), reach
 
 
-@lru_cache
-def _upscale_matrix(scale: int) -> tuple[np.ndarray, int, int]:
-    """(weights [_TILE·scale, window], pixels needed before the image, and after it)."""
-    before = after = 2
-    source = np.arange(-before, _TILE + after) + 0.5
-    centre = (np.arange(_TILE * scale) + 0.5) / scale
-    return _keys(source - centre[:, None]), before, after
-
-
-def _resize(image: Array, matrix: np.ndarray, before: int, after: int, source: int, target: int) -> Array:
-    """Both axes: each `source` pixels in become `target` pixels out."""
+def _resize(image: Array, source: int, target: int) -> Array:
+    """Both axes: each `source` pixels in become `target` pixels out, where one of the two is 1."""
     *leading, height, width, channels = image.shape
     image = to_float(image).reshape(-1, height, width * channels)
-    image = _rows(image, matrix, before, after, source, target)
-    # Columns: channels are interleaved with them, so the matrix acts on (column, channel) pairs.
-    height = height // source * target
-    image = image.reshape(-1, height, width, channels)
-    image = _columns(image, matrix, before, after, source, target)
-    return image.reshape(*leading, height, width // source * target, channels)
+    image = _resize_rows(image, source, target)
+    height, new_width = height * target // source, width * target // source
+    image = image.reshape(-1, height, width, channels).swapaxes(1, 2).reshape(-1, width, height * channels)
+    image = _resize_rows(image, source, target)
+    return image.reshape(-1, new_width, height, channels).swapaxes(1, 2).reshape(*leading, height, new_width, channels)
 
 
-def _rows(image: Array, matrix: np.ndarray, before: int, after: int, source: int, target: int) -> Array:
+def _resize_rows(image: Array, source: int, target: int) -> Array:
     """[B, H, X] → [B, H·target/source, X]."""
     xp, rows = _namespace(image), image.shape[1]
-    padded = xp.pad(image, ((0, 0), (before, after), (0, 0)), mode="symmetric")
+    tile = _TILE if xp is jnp else _BLAS_TILE
+    weights, reach = _weights(source, target, tile)
+    padded = xp.pad(image, ((0, 0), (reach, reach), (0, 0)), mode="symmetric")
     tiles = []
-    for start in range(0, rows, _TILE * source):
-        count = min(_TILE * source, rows - start)
-        weights = matrix[: count // source * target, : count + before + after]
-        tiles.append(_product(weights, padded[:, start : start + count + before + after]))
+    for start in range(0, rows, tile * source):
+        count = min(tile * source, rows - start)
+        window = count + 2 * reach
+        used = weights[: count * target // source, :window]
+        tiles.append(_product(used, padded[:, start : start + window]))
     return xp.concatenate(tiles, axis=1)
 
 
-def _columns(image: Array, matrix: np.ndarray, before: int, after: int, source: int, target: int) -> Array:
-    """[B, H, W, C] → [B, H, W·target/source·C]."""
-    xp, (batch, height, width, channels) = _namespace(image), image.shape
-    padded = xp.pad(image, ((0, 0), (0, 0), (before, after), (0, 0)), mode="symmetric")
-    padded = padded.reshape(batch * height, -1)
-    tiles = []
-    for start in range(0, width, _TILE * source):
-        count = min(_TILE * source, width - start)
-        weights = matrix[: count // source * target, : count + before + after]
-        weights = np.kron(weights, np.eye(channels)).T
-        tile = padded[:, start * channels : (start + count + before + after) * channels]
-        tiles.append(_product(tile, weights))
-    return xp.concatenate(tiles, axis=1).reshape(batch, height, -1)
-
-
-def _product(a: Array, b: Array) -> Array:
-    """Matrix product in true float32, also where the default is bfloat16 (TPU) or TF32 (GPU)."""
-    a, b = a.astype(np.float32), b.astype(np.float32)
-    if isinstance(a, jax.Array) or isinstance(b, jax.Array):
-        return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
-    return np.matmul(a, b)
+def _product(weights: np.ndarray, image: Array) -> Array:
+    """[M, K] @ [B, K, X] in true float32, also where the default is bfloat16 (TPU) or TF32 (GPU)."""
+    if isinstance(image, jax.Array):
+        return jnp.matmul(weights, image, precision=jax.lax.Precision.HIGHEST)
+    batch, _, columns = image.shape
+    product = np.empty((batch, len(weights), columns), np.float32)
+    step = max(1, _BLAS_WORK // weights.size)
+    for start in range(0, columns, step):
+        part = slice(start, start + step)
+        np.matmul(weights, image[..., part], out=product[..., part])
+    return product
