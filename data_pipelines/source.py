@@ -71,6 +71,10 @@ class Source:
             self._cache[index] = clip
         return clip
 
+    def identify(self, index: int) -> str:
+        """An example's `id`, without decoding its frames."""
+        return self._examples[index]["id"].decode()
+
     def matching(self, pattern: str) -> np.ndarray:
         """Indices of the examples whose clip's name matches (`fnmatch`)."""
         matches = [fnmatch.fnmatch(run.clip, pattern) for run in self.runs]
