@@ -1,0 +1,1 @@
+"""Real videos through the network: read, cut into windows and tiles, upscale, encode, put together again."""

@@ -1,0 +1,191 @@
+"""A video from file to file: decoding, network and encoding side by side, with finished work kept."""
+
+import dataclasses
+import errno
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import av
+from av.error import FFmpegError
+
+from yogo_jax.errors import UserError
+from yogo_jax.imaging import SCALE
+from yogo_jax.video.encoding import Encoding, choose
+from yogo_jax.video.folder import FolderReader, PngFolder
+from yogo_jax.video.frames import Video
+from yogo_jax.video.job import Job, fingerprint
+from yogo_jax.video.memory import fitting_network
+from yogo_jax.video.mux import FORMATS, Timeline, assemble, check_streams
+from yogo_jax.video.network import Network
+from yogo_jax.video.options import Options
+from yogo_jax.video.prefetch import prefetch
+from yogo_jax.video.reader import VideoReader
+from yogo_jax.video.render import Counts, Rendering, render
+from yogo_jax.video.segments import Segments
+
+_AHEAD = 4  # frames that decoding may be ahead of the network, and the network of encoding
+
+
+@dataclass
+class Summary:
+    """What a run did: the JSON of `--json`.
+
+    Attributes:
+      frames_in, frames_out: of the part of the video that was asked for.
+      resumed: output frames that an earlier run had finished.
+      cuts, duplicates: input frames that begin a shot (but the first), and that repeat the one before.
+      damaged: packets that could not be read.
+      video_seconds: that the output plays.
+      seconds: of the whole run; `network_seconds`: of these, with the network at work.
+      tile: height and width of a tile, in input pixels.
+      warnings: what the user should know, a line each.
+    """
+
+    input: str
+    output: str
+    frames_in: int = 0
+    frames_out: int = 0
+    resumed: int = 0
+    cuts: int = 0
+    duplicates: int = 0
+    damaged: int = 0
+    video_seconds: float = 0.0
+    seconds: float = 0.0
+    network_seconds: float = 0.0
+    tile: tuple[int, int] | None = None
+    warnings: list[str] = field(default_factory=list)
+
+
+Progress = Callable[[int, int | None], None]
+"""Called with the output frames done and, when it can be told, the number there will be."""
+
+
+def upscale_file(
+    source: Path, output: Path, network: Network, options: Options, progress: Progress = lambda done, total: None
+) -> Summary:
+    """Upscale the video file or folder of images `source` into `output`.
+
+    OUTPUT's ending says what becomes of it: .mp4 or .mkv is a video, none is a folder of PNG files.
+
+    Raises UserError on anything in the input, the options or the file system that stops the work. Finished
+    work is kept then, and the same call goes on from it.
+    """
+    began = time.perf_counter()
+    reader = open_source(source, options)
+    video = reader.video
+    encoding = _encoding(video, output, options)
+    if encoding is not None and source.is_file():
+        check_streams(source, output, options.drop)
+    tiled = fitting_network(network, video, options)
+    job = Job(output, _conditions(source, network, options, encoding, tiled.tile), options.overwrite)
+    sink = PngFolder(job.folder / "frames") if encoding is None else Segments(job.folder / "segments", encoding)
+    summary = Summary(str(source), str(output), resumed=sink.done, tile=tiled.tile)
+    counts, begin, end = Counts(), 0, 0
+    try:
+        rendered = render(prefetch(reader, _AHEAD), tiled, _rendering(network, options), counts, sink.done)
+        for shown, image in prefetch(rendered, _AHEAD):
+            if summary.frames_out == 0:
+                begin = shown.pts if options.start > 0 else round(2 * reader.begin / video.time_base)
+            if image is not None:
+                sink.write(image, shown.pts - begin, shown.duration)
+            end = shown.pts + shown.duration
+            summary.frames_out += 1
+            progress(summary.frames_out, _expected(video, options))
+        sink.finish()
+        if isinstance(sink, Segments):
+            finished = job.folder / f"finished{output.suffix.lower()}"
+            timeline = _timeline(begin, end, video, options)
+            assemble(finished, sink, source if source.is_file() else None, video.display_matrix, timeline, options.drop)
+        else:
+            finished = job.folder / "frames"
+        job.place(finished)
+    except BaseException as error:
+        sink.abandon()
+        job.leave(keep=sink.done > 0)
+        raise _told(error, output) from error
+    summary.warnings = [line for line in (job.afresh, *reader.warnings) if line]
+    summary.frames_in, summary.cuts, summary.duplicates = counts.frames, counts.cuts, counts.duplicates
+    summary.damaged = reader.damaged
+    summary.video_seconds = float((end - begin) * video.time_base / 2)
+    summary.seconds, summary.network_seconds = time.perf_counter() - began, tiled.seconds
+    return summary
+
+
+def open_source(source: Path, options: Options) -> VideoReader | FolderReader:
+    """The reader for a file or a folder of images. Raises UserError."""
+    if source.is_dir():
+        return FolderReader(source, options.fps, options.start, options.end)
+    return VideoReader(source, options.start, options.end, tolerant=options.damaged)
+
+
+def _encoding(video: Video, output: Path, options: Options) -> Encoding | None:
+    """How to encode, or None for a folder of PNG files. Raises UserError, before any work is done."""
+    ending = output.suffix.lower()
+    if not ending:
+        return None
+    if ending not in FORMATS:
+        raise UserError(f"{output}: outputs are {', '.join(FORMATS)}, or a name without an ending for a folder of PNG")
+    scale = 1 if options.rate_only else SCALE
+    width = video.width * scale * (2 if options.side_by_side else 1)
+    encoding = choose(
+        video,
+        (width, video.height * scale),
+        double=not options.scale_only,
+        codec=options.codec,
+        crf=options.crf,
+        preset=options.preset,
+        pix_fmt=options.pix_fmt,
+    )
+    encoding.open()
+    return encoding
+
+
+def _rendering(network: Network, options: Options) -> Rendering:
+    return Rendering(
+        size=network.frames,
+        double=not options.scale_only,
+        keep_known=options.rate_only,
+        side_by_side=options.side_by_side,
+        cut_threshold=options.cut_threshold,
+        duplicates=options.duplicates,
+    )
+
+
+def _conditions(
+    source: Path, network: Network, options: Options, encoding: Encoding | None, tile: tuple[int, int]
+) -> dict[str, str]:
+    """All that the frames of the output depend on."""
+    rest = dataclasses.replace(options, overwrite=False, memory=None, drop=frozenset())
+    return {
+        "the input": fingerprint(source),
+        "the weights": network.identity,
+        "the options": repr((rest, tile)),
+        "the encoder": repr((encoding, av.library_versions)),
+    }
+
+
+def _timeline(begin: int, end: int, video: Video, options: Options) -> Timeline:
+    tick = video.time_base / 2
+    return Timeline(
+        begin=begin * tick,
+        first=begin * tick if options.start > 0 else None,
+        end=end * tick if options.end is not None else None,
+    )
+
+
+def _expected(video: Video, options: Options) -> int | None:
+    if video.duration is None and options.end is None:
+        return None
+    seconds = min(filter(None, (video.duration, options.end))) - options.start
+    return max(1, round(seconds * video.rate * (1 if options.scale_only else 2)) - (not options.scale_only))
+
+
+def _told(error: BaseException, output: Path) -> BaseException:
+    """An error of the system or of FFmpeg while writing, in words; others as they are."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return UserError(f"no space left for {output}: free some and give the same command again to go on")
+    if isinstance(error, (OSError, FFmpegError)):
+        return UserError(f"{output} cannot be written: {error.strerror or error}")
+    return error

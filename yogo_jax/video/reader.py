@@ -1,0 +1,255 @@
+"""Video files, frame by frame, with their exact times.
+
+The file may be damaged or made to do harm: FFmpeg is held to local files and to containers of media (no
+playlists that name other files), frames are bounded in size, damaged packets are counted and passed over,
+times that are missing or run backwards are put right.
+"""
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.sidedata.sidedata import Type
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from yogo_jax.errors import UserError
+from yogo_jax.video import hdr
+from yogo_jax.video.colour import ToRGB, colour_of
+from yogo_jax.video.frames import Frame, Video
+
+# Containers of media; not the formats that are lists of other files (hls, dash, concat, sdp, …).
+_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,h264,hevc,av1,obu,ivf,flv,live_flv,asf,ogg,gif,"
+    "apng,dv,mxf,nut,wtv,rm,yuv4mpegpipe,mjpeg,mpegtsraw,vc1,h263,h261,dirac,rawvideo,swf,nsv,roq,vvc,evc"
+)
+_TIMEOUT = 60.0  # seconds that opening, or one read, may take
+MAX_SIDE = 16384
+_LARGEST_TIME = 2**60  # ticks; beyond it sums overflow
+_LATE_CLOCK = 10  # seconds; broadcasts' clocks start anywhere, others near 0
+_DAMAGED_PACKETS = 2000  # in a row, after which the rest is given up
+
+
+def check_file(path: Path) -> None:
+    """Raises UserError when `path` is not a file that can be read twice."""
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISREG(mode):
+            with open(path, "rb") as file:
+                if not file.read(1):
+                    raise UserError(f"{path} is empty (0 bytes)")
+            return
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    kind = "a pipe" if stat.S_ISFIFO(mode) else "not a regular file"
+    raise UserError(f"{path} is {kind}: save it to a file first, it is read more than once")
+
+
+def open_container(path: Path) -> InputContainer:
+    """The container at `path`, with FFmpeg held to that one file. Raises UserError."""
+    check_file(path)
+    try:
+        # "file:" keeps FFmpeg from reading a protocol into the name.
+        return av.open(
+            f"file:{path}",
+            metadata_errors="replace",
+            options={"format_whitelist": _FORMATS, "protocol_whitelist": "file", "max_streams": "1000"},
+            timeout=_TIMEOUT,
+        )
+    except (FFmpegError, OSError, ValueError) as error:
+        raise UserError(f"{path} is not a video that FFmpeg can read ({_reason(error)})") from None
+
+
+class VideoReader:
+    """A video file: `.video` describes it, iterating yields its frames in order.
+
+    Args:
+      path: the file.
+      start, end: seconds from the beginning of the video; frames outside are left out.
+      tolerant: take a file that is known to be cut short for what it still holds.
+
+    Raises UserError when it cannot be opened or has no video; iterating raises it when no frame can be decoded.
+    `damaged` counts packets that had to be passed over; `warnings` are for the user. `begin` is the time on the
+    file's clock (seconds) that should become 0: of recordings whose clock started long before them.
+    """
+
+    def __init__(self, path: Path, start: float = 0.0, end: float | None = None, *, tolerant: bool = False) -> None:
+        self.path, self._start, self._end = path, start, end
+        self.damaged = 0
+        self.warnings: list[str] = []
+        with open_container(path) as container:
+            stream = self._stream(container)
+            self._origin = self._first_time(container, stream)
+            self.begin = _clock_start(container)
+            if not tolerant:
+                self._check_whole(stream)
+            frame = next(self._decode(container, stream), None)
+            if frame is None:
+                raise UserError(f"{path} has no frame that can be decoded: the file is damaged or empty")
+            self.video = self._describe(container, stream, frame)
+        self.damaged = 0
+
+    def __iter__(self) -> Iterator[Frame]:
+        with open_container(self.path) as container:
+            stream = self._stream(container)
+            if self._start > 0:
+                target = self._origin + round(self._start / self.video.time_base)
+                with contextlib.suppress(FFmpegError):  # where it cannot seek, it is read up to there
+                    container.seek(target, stream=stream)
+            yield from self._timed(self._decode(container, stream))
+
+    def _stream(self, container: InputContainer) -> VideoStream:
+        candidates = [s for s in container.streams.video if not _is_picture(s)]
+        if not candidates:
+            raise UserError(f"{self.path} has no video stream")
+        stream = max(candidates, key=lambda s: (bool(s.disposition & 1), -s.index))
+        if stream.codec_context is None:
+            raise UserError(f"{self.path}: its video is in a codec that this FFmpeg cannot decode")
+        stream.thread_type = "AUTO"
+        stream.codec_context.options = {"max_pixels": str(MAX_SIDE * MAX_SIDE)}
+        return stream
+
+    def _check_whole(self, stream: VideoStream) -> None:
+        """An index that points past the end of the file means that the rest is missing."""
+        size = self.path.stat().st_size
+        needed = max((entry.pos + entry.size for entry in stream.index_entries), default=0)
+        if needed > size:
+            raise UserError(
+                f"{self.path} is truncated: it has {size} bytes of at least {needed}; --damaged takes what is there"
+            )
+
+    def _decode(self, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
+        """Frames in presentation order; what cannot be decoded is counted."""
+        row = 0
+        packets = container.demux(stream)
+        while row < _DAMAGED_PACKETS:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except (FFmpegError, OSError) as error:
+                self.damaged += 1
+                self._warn(f"{self.path}: reading stops early ({_reason(error)})")
+                yield from self._flush(stream)
+                return
+            try:
+                decoded = packet.decode()
+                row = 0
+            except (FFmpegError, ValueError):
+                self.damaged += 1
+                row += 1
+                continue
+            for frame in decoded:
+                if isinstance(frame, av.VideoFrame) and frame.width and frame.height:
+                    yield frame
+
+    def _flush(self, stream: VideoStream) -> Iterator[av.VideoFrame]:
+        with contextlib.suppress(FFmpegError):
+            yield from stream.decode(None)
+
+    def _timed(self, frames: Iterator[av.VideoFrame]) -> Iterator[Frame]:
+        video = self.video
+        to_rgb = ToRGB(video.colour, video.width, video.height)
+        step = max(1, round(1 / video.rate / video.time_base))
+        last = None
+        for frame in frames:
+            pts = self._ticks(frame)
+            if pts is None or (last is not None and pts <= last):
+                pts = self._origin if last is None else last + step
+            duration = frame.duration if 0 < frame.duration < _LARGEST_TIME else step
+            seconds = (pts - self._origin) * video.time_base
+            if self._end is not None and seconds >= self._end:
+                return
+            if seconds + duration * video.time_base <= self._start:
+                continue
+            changed = (frame.width, frame.height) != (video.width, video.height)
+            if changed:
+                self._warn(
+                    f"{self.path}: the picture changes size midway; all is brought to {video.width}x{video.height}"
+                )
+            try:
+                image = to_rgb(frame)
+            except (FFmpegError, ValueError) as error:
+                raise UserError(
+                    f"{self.path}: pixel format {frame.format.name} cannot be read ({_reason(error)})"
+                ) from None
+            last = pts
+            yield Frame(image, pts, duration)
+        if last is None:
+            raise UserError(f"{self.path} has no frame between the times asked for")
+
+    def _ticks(self, frame: av.VideoFrame) -> int | None:
+        if frame.pts is None or frame.time_base is None or abs(frame.pts) > _LARGEST_TIME:
+            return None
+        return round(frame.pts * frame.time_base / self.video.time_base)
+
+    def _first_time(self, container: InputContainer, stream: VideoStream) -> int:
+        start = stream.start_time
+        return start if start is not None and abs(start) < _LARGEST_TIME else 0
+
+    def _describe(self, container: InputContainer, stream: VideoStream, frame: av.VideoFrame) -> Video:
+        if max(frame.width, frame.height) > MAX_SIDE:
+            raise UserError(f"{self.path}: frames of {frame.width}x{frame.height}; {MAX_SIDE} a side is the most")
+        try:
+            colour = colour_of(frame)
+        except UserError as error:
+            raise UserError(f"{self.path}: {error}") from None
+        if any(component.is_alpha for component in frame.format.components):
+            self._warn(f"{self.path}: transparency is dropped")
+        rate = next((r for r in (stream.average_rate, stream.guessed_rate) if r and 0 < r <= 1000), Fraction(25))
+        duration = None
+        if stream.duration is not None and stream.time_base:
+            duration = float(stream.duration * stream.time_base)
+        elif container.duration is not None:
+            duration = container.duration / av.time_base
+        if duration is not None and not 0 < duration < 1e7:
+            duration = None
+        time_base = stream.time_base or Fraction(1, 90000)
+        return Video(
+            width=frame.width,
+            height=frame.height,
+            time_base=time_base,
+            rate=rate,
+            duration=duration,
+            colour=colour,
+            sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
+            display_matrix=_display_matrix(frame),
+            hdr=hdr.metadata(frame),
+        )
+
+    def _warn(self, line: str) -> None:
+        if line not in self.warnings:
+            self.warnings.append(line)
+
+
+def _clock_start(container: InputContainer) -> Fraction:
+    start = container.start_time
+    seconds = Fraction(start, av.time_base) if start is not None and abs(start) < _LARGEST_TIME else Fraction(0)
+    return seconds if abs(seconds) > _LATE_CLOCK else Fraction(0)
+
+
+def _is_picture(stream: VideoStream) -> bool:
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...] | None:
+    data = hdr.side_data(frame, Type.DISPLAYMATRIX)
+    if data is None or len(data) < 36:
+        return None
+    a, b, _, c, d, *_ = (int(value) for value in np.frombuffer(data[:36], np.int32))
+    one = 1 << 16
+    # Only the turning part: the shift that a container adds depends on the size.
+    return None if (a, b, c, d) == (one, 0, 0, one) else (a, b, 0, c, d, 0, 0, 0, 1 << 30)
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error).splitlines()[0] if str(error) else type(error).__name__
