@@ -14,9 +14,7 @@ def pair(shape, noise, seed=0):
     rng = np.random.default_rng(seed)
     waves = np.add.outer(np.sin(np.arange(shape[-3]) / 9), np.cos(np.arange(shape[-2]) / 7))[..., None]
     clean = np.clip(np.round(128 + 60 * waves + rng.normal(0, 4, shape)), 0, 255)
-    return np.clip(np.round(clean + rng.normal(0, noise, shape)), 0, 255).astype(np.float32), clean.astype(
-        np.float32
-    )
+    return np.clip(np.round(clean + rng.normal(0, noise, shape)), 0, 255).astype(np.float32), clean.astype(np.float32)
 
 
 def skimage_ssim(a, b):
@@ -50,17 +48,13 @@ def test_frame_scores_clamp_round_and_weigh_colours():
     a, b = pair((1, 40, 50, 3), 8)
     got = jax.jit(frame_scores)(a / 255 * 1.1234 - 0.0617, b / 255)
     rounded = np.clip(np.round((a[0].astype(float) / 255 * 1.1234 - 0.0617) * 255), 0, 255)
-    luma = [
-        (16 + image @ [65.481, 128.553, 24.966] / 255)[..., None] for image in (rounded, b[0].astype(float))
-    ]
+    luma = [(16 + image @ [65.481, 128.553, 24.966] / 255)[..., None] for image in (rounded, b[0].astype(float))]
     np.testing.assert_allclose(
         got["psnr_rgb"][0],
         peak_signal_noise_ratio(b[0], rounded.astype(np.float32), data_range=255),
         atol=1e-4,
     )
-    np.testing.assert_allclose(
-        got["psnr_y"][0], peak_signal_noise_ratio(luma[1], luma[0], data_range=255), atol=1e-4
-    )
+    np.testing.assert_allclose(got["psnr_y"][0], peak_signal_noise_ratio(luma[1], luma[0], data_range=255), atol=1e-4)
     np.testing.assert_allclose(got["ssim_rgb"][0], skimage_ssim(rounded, b[0].astype(float)), atol=1e-4)
     np.testing.assert_allclose(got["ssim_y"][0], skimage_ssim(luma[0], luma[1]), atol=1e-4)
 
