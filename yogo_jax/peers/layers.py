@@ -78,7 +78,7 @@ class BidirectionalConvLSTM(nn.Module):
         scan = nn.scan(
             cell,
             variable_broadcast="params",
-            variable_axes={"intermediates": 1},
+            variable_axes={"intermediates": 1, "offsets": 1},
             split_rngs={"params": False},
             in_axes=1,
             out_axes=1,

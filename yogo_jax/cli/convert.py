@@ -1,0 +1,101 @@
+"""`yogo convert`: weights between PyTorch and JAX."""
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from yogo_jax.configuration import ModelConfig, load_config
+from yogo_jax.convert import Mismatch, checkpoint, state_dict, to_flax, to_torch
+from yogo_jax.convert.infer import infer_config
+from yogo_jax.convert.renaming import Renaming
+from yogo_jax.errors import UserError
+from yogo_jax.weights import load_weights, save_weights
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", type=Path, help=".pth, .pt, .ckpt, .safetensors, or the directory of a run")
+    parser.add_argument("dest", type=Path, help=".safetensors, .pth, .pt, or a directory (an orbax checkpoint)")
+    parser.add_argument(
+        "--to",
+        choices=("jax", "torch"),
+        help="names and layout of a .safetensors DEST (default: the other framework than SOURCE's)",
+    )
+    parser.add_argument("--config", help="the network, where the weights do not tell it")
+    parser.add_argument("--key", help="which set of weights, where SOURCE holds several")
+    parser.add_argument("--rename-file", type=Path, help="rules PATTERN -> NAME for other people's names")
+    parser.add_argument("--dry-run", action="store_true", help="check and report, write nothing")
+
+
+def run(args: argparse.Namespace) -> int | None:
+    config = load_config(args.config, args.overrides).model if args.config else None
+    if args.overrides and not args.config:
+        raise UserError("--config.… overrides a --config, and there is none")
+    target = _target(args.dest, args.to)
+    try:
+        source, config, params = _read(args, config)
+    except Mismatch as mismatch:
+        print(f"{args.source} is not the network that it should be; nothing is written.\n{mismatch}", file=sys.stderr)
+        return 1
+    target = target or ("torch" if source == "jax" else "jax")
+    leaves = jax.tree.leaves(params)
+    print(f"{args.source}: {config.network}, {len(leaves)} tensors, {sum(leaf.size for leaf in leaves):,} parameters")
+    if args.dry_run:
+        print("dry run: nothing is written")
+    else:
+        _write(args.dest, target, config, params)
+        print(f"{args.dest}: written for {'PyTorch' if target == 'torch' else 'JAX'}")
+
+
+def _target(dest: Path, asked: str | None) -> str | None:
+    """The framework that the destination is for; None where its name leaves it open."""
+    if dest.suffix in state_dict.TORCH_SUFFIXES:
+        only = "torch"
+    elif dest.suffix == ".safetensors":
+        return asked
+    elif dest.suffix == "" or dest.is_dir():
+        only = "jax"
+    else:
+        raise UserError(f"{dest}: weights are written to .safetensors, .pth, .pt, or a directory")
+    if asked not in (None, only):
+        raise UserError(f"{dest}: this kind of file is for {only} alone; write a .safetensors for {asked}")
+    return only
+
+
+def _read(args: argparse.Namespace, config: ModelConfig | None) -> tuple[str, ModelConfig, Any]:
+    """Framework, network and Flax parameters of the source."""
+    content, named = ({}, None) if args.source.is_dir() else state_dict.read(args.source)
+    ours = named is not None and any("/" in name for name in content)
+    if (ours or args.source.is_dir()) and config is not None:
+        raise UserError(f"{args.source}: it knows its network, and takes no --config")
+    if args.source.is_dir():
+        return "jax", *checkpoint.read(args.source)
+    if ours:
+        return "jax", *load_weights(args.source)
+    if args.rename_file:
+        content = Renaming(args.rename_file)(content)
+    try:
+        label, tensors = state_dict.choose(content, args.key)
+        config = config or named
+        if config is None:
+            config, assumed = infer_config(tensors)
+            fields = dataclasses.asdict(config)
+            if assumed:
+                print("no tensor tells " + ", ".join(f"{f}={fields[f]!r}" for f in assumed) + ": --config sets it")
+    except UserError as error:
+        raise UserError(f"{args.source}: {error}") from error
+    if label:
+        print(f"weights at {label!r}")
+    return "torch", config, to_flax(tensors, config)
+
+
+def _write(dest: Path, target: str, config: ModelConfig, params: Any) -> None:
+    if target == "torch":
+        state_dict.write(dest, to_torch(params, config), config)
+    elif dest.suffix == ".safetensors":
+        save_weights(dest, config, params)
+    else:
+        checkpoint.write(dest, params, config)

@@ -1,0 +1,76 @@
+"""Which network a state dict belongs to, read off the names and shapes of its tensors."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from yogo_jax.configuration import ModelConfig
+from yogo_jax.errors import UserError
+from yogo_jax.model.config import YOGOConfig
+from yogo_jax.peers.config import TMNetConfig, ZoomingSlowMoConfig
+
+FIRST = "conv_first.weight"
+"""The tensor that every network of the family begins with."""
+
+
+def infer_config(tensors: Mapping[str, np.ndarray]) -> tuple[ModelConfig, list[str]]:
+    """The network of a state dict, and the fields of its config that no tensor tells, left at their defaults.
+
+    Raises:
+      UserError: no network of the family.
+    """
+    if FIRST not in tensors or tensors[FIRST].ndim != 4:
+        some = ", ".join(sorted(tensors)[:3])
+        raise UserError(f"no {FIRST} among its tensors ({some} …): not of this family, or --rename-file is needed")
+    filters = tensors[FIRST].shape[0]
+    fe_blocks = _count(tensors, r"feature_extraction\.(\d+)\.")
+    shared: dict[str, Any] = {"filters": filters, "groups": _groups(tensors), "fe_blocks": fe_blocks}
+    if any(name.startswith("ConvBLSTM.") for name in tensors):
+        shared["recon_blocks"] = _count(tensors, r"recon_trunk\.(\d+)\.")
+        if any(name.startswith("layersFusion.") for name in tensors):
+            return TMNetConfig(**shared), ["moments"]
+        return ZoomingSlowMoConfig(**shared), []
+    return _yogo(tensors, shared)
+
+
+def _yogo(tensors: Mapping[str, np.ndarray], shared: dict[str, Any]) -> tuple[YOGOConfig, list[str]]:
+    filters = shared["filters"]
+    aligned = any(".pcd_align." in name for name in tensors)
+    levels = max((int(m[1]) for m in map(re.compile(r".*\.L(\d)_dcnpack_1\.").match, tensors) if m), default=3)
+    if "forward_cell.fusion.weight" in tensors:
+        interaction = "full" if tensors["forward_cell.fusion.weight"].shape[1] == 3 * filters else "none"
+    else:
+        interaction = "backward_only"
+    direct = _count(tensors, r"direct\.recon_trunk\.(\d+)\.")
+    gate = tensors.get("hfm.0.gate_backward.conv1.weight")
+    learned = "missing_frame.weight" in tensors
+    config = YOGOConfig(
+        **shared,
+        frb_backward=_count(tensors, r"backward_cell\.frb\.(\d+)\."),
+        frb_forward=_count(tensors, r"forward_cell\.frb\.(\d+)\."),
+        hfbs=direct // 2 or _count(tensors, r"hfm\.(\d+)\."),
+        pyramid_levels=levels,
+        missing_frame="learned" if learned else "mean",
+        dfu_direction="both" if "backward_cell.dfu.0.fusion.weight" in tensors or not aligned else "hidden",
+        se_reduction=1 if gate is None else filters // max(gate.shape[0], 1),
+        fusion="direct" if "direct.fusion.weight" in tensors else "hybrid",
+        interaction=interaction,
+        cell_order="dfu_fru" if aligned else "fru",
+        auxiliary_heads="structure.conv_last.weight" in tensors,
+        recon="paper" if "HRconv.weight" in tensors else "light",
+    )
+    return config, ["image_skip", *(["cell_order"] if aligned else []), *([] if learned else ["missing_frame"])]
+
+
+def _count(tensors: Mapping[str, np.ndarray], pattern: str) -> int:
+    """How many layers of a numbered kind there are."""
+    return len({match[1] for match in map(re.compile(pattern).match, tensors) if match})
+
+
+def _groups(tensors: Mapping[str, np.ndarray]) -> int:
+    for name, tensor in tensors.items():
+        if name.endswith("conv_offset_mask.weight"):
+            return max(tensor.shape[0] // 27, 1)
+    return YOGOConfig.groups
