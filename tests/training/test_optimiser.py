@@ -49,9 +49,7 @@ def test_cosine_with_warmup_equals_torch():
     config = OptimConfig(learning_rate=3e-4, schedule="cosine", warmup_steps=10, final_fraction=0.01)
     schedule = learning_rate(config, steps=100)
     lr_scheduler = torch.optim.lr_scheduler
-    expected = _torch_rates(
-        lambda optimiser: lr_scheduler.CosineAnnealingLR(optimiser, 90, eta_min=3e-6), 3e-4, 91
-    )
+    expected = _torch_rates(lambda optimiser: lr_scheduler.CosineAnnealingLR(optimiser, 90, eta_min=3e-6), 3e-4, 91)
     np.testing.assert_allclose([schedule(10 + step) for step in range(91)], expected, rtol=1e-4, atol=1e-9)
     np.testing.assert_allclose([schedule(step) for step in range(10)], 3e-5 * np.arange(10), rtol=1e-5)
 

@@ -45,9 +45,7 @@ def train_step(
     """
 
     def loss(params: Any, batch: Batch) -> tuple[jax.Array, Metrics]:
-        output, sown = network.apply(
-            {"params": params}, to_float(batch["lr"]), auxiliary=True, mutable=["offsets"]
-        )
+        output, sown = network.apply({"params": params}, to_float(batch["lr"]), auxiliary=True, mutable=["offsets"])
         terms = loss_terms(output, batch["hr"], config.charbonnier_width)
         metrics = {f"loss_{head}": term for head, term in terms.items()}
         total = sum(terms.values())
