@@ -170,10 +170,11 @@ def _shifts(groups, width):
     return 0, groups, (width + 3) * groups, (width + 4) * groups
 
 
-def _weights(fraction):
-    """Bilinear weights of the four corners, `[P, G, k·k]` each."""
+def _weights(fraction, mask):
+    """Bilinear weights of the four corners, and the same times the mask: `[P, G, k·k]` each."""
     y, x = fraction
-    return (1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x
+    weights = [(1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x]
+    return lax.optimization_barrier((weights, [w * mask for w in weights]))
 
 
 def _blend(corners, weights):
@@ -189,8 +190,8 @@ def _forward(x, offset, mask, kernel, *, strip_bytes):
     def strip(pixels):
         position, offset, mask = pixels
         index, fraction, _ = _corners(position, offset.astype(jnp.float32), x.shape, kernel.shape[0])
-        weights = lax.optimization_barrier([w * mask.astype(jnp.float32) for w in _weights(fraction)])
-        columns = _blend(_neighbours(rows, index, groups, x.shape[2]), weights).astype(x.dtype)
+        _, masked = _weights(fraction, mask.astype(jnp.float32))
+        columns = _blend(_neighbours(rows, index, groups, x.shape[2]), masked).astype(x.dtype)
         return columns.reshape(len(index), -1) @ matrix
 
     return strips.join(lax.map(strip, (strips.positions(), strips.cut(offset), strips.cut(mask))))
@@ -206,9 +207,10 @@ def _backward(x, offset, mask, kernel, g, *, strip_bytes):
         position, offset, mask, g = pixels
         index, fraction, inside = _corners(position, offset.astype(jnp.float32), x.shape, kernel.shape[0])
         corners = [c.astype(jnp.float32) for c in _neighbours(rows, index, groups, x.shape[2])]
-        weights, mask, g = _weights(fraction), mask.astype(jnp.float32), g.astype(jnp.float32)
+        mask, g = mask.astype(jnp.float32), g.astype(jnp.float32)
+        weights, masked = _weights(fraction, mask)
 
-        columns = _blend(corners, [w * mask for w in weights])
+        columns = _blend(corners, masked)
         d_matrix = d_matrix + columns.reshape(len(g), -1).T @ g
 
         d_columns = (g @ matrix.T).reshape(columns.shape)
@@ -219,8 +221,8 @@ def _backward(x, offset, mask, kernel, g, *, strip_bytes):
         d_y = (1 - right) * (bottom_left - top_left) + right * (bottom_right - top_right)
         d_x = (1 - down) * (top_right - top_left) + down * (bottom_right - bottom_left)
         d_offset = jnp.stack([d_y * mask * inside[0], d_x * mask * inside[1]], axis=-1)
-        for weight, shift in zip(weights, _shifts(groups, x.shape[2]), strict=True):
-            update = (weight * mask)[..., None] * d_columns
+        for weight, shift in zip(masked, _shifts(groups, x.shape[2]), strict=True):
+            update = weight[..., None] * d_columns
             d_rows = d_rows.at[index + shift].add(update, mode="promise_in_bounds")
         return (d_rows, d_matrix), (d_offset, d_mask)
 
