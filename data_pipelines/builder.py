@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import tensorflow_datasets as tfds
+from tensorflow_datasets.core import dataset_builder
+from tensorflow_datasets.core import splits as tfds_splits
 
 from data_pipelines import shards
 from yogo_jax.errors import UserError
@@ -36,7 +38,7 @@ def serialise(example: shards.Example) -> bytes:
     return features().serialize_example({"id": example.id, "clip": example.clip, "frames": list(example.frames)})
 
 
-class ClipBuilder(tfds.core.dataset_builder.FileReaderBuilder, skip_registration=True):
+class ClipBuilder(dataset_builder.FileReaderBuilder):
     """A TFDS builder of frame sequences, written as array_record by all cores and without TensorFlow.
 
     A subclass says in `_plan` which units of work make up which split. The split is decided by clip, so that
@@ -109,7 +111,7 @@ class ClipBuilder(tfds.core.dataset_builder.FileReaderBuilder, skip_registration
                     filename_template=template,
                 )
             )
-        self.info.set_splits(tfds.core.splits.SplitDict(splits))
+        self.info.set_splits(tfds_splits.SplitDict(splits))
         everything = [record for members in records.values() for record in members]
         clips = {
             "fingerprint": fingerprint,

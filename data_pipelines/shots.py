@@ -3,6 +3,7 @@
 import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator
+from typing import cast
 
 import cv2
 import numpy as np
@@ -23,11 +24,11 @@ def split_shots(frames: Iterable[Frame | Skipped]) -> Iterator[tuple[int, Frame]
     shot = 0
     for usable, group in itertools.groupby(frames, lambda frame: isinstance(frame, Frame)):
         if usable:
-            for cut, frame in _find_cuts(group):
+            for cut, frame in _find_cuts(cast(Iterator[Frame], group)):
                 shot += cut
                 yield shot, frame
         else:
-            yield from group
+            yield from cast(Iterator[Skipped], group)
             shot += 1
 
 

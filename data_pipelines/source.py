@@ -31,6 +31,13 @@ class Clip:
     frames: np.ndarray
 
 
+class _Encoded(tfds.decode.SkipDecoding):
+    """`SkipDecoding` for a sequence that is read without TensorFlow, which TFDS's own lacks."""
+
+    def decode_batch_example_np(self, serialized_example):
+        return serialized_example
+
+
 class Source:
     """One split of one data set; `source[index]` decodes one example.
 
@@ -52,8 +59,8 @@ class Source:
             if part not in clips["splits"]:
                 raise UserError(f"{self.directory} has no split {part!r}: it has {', '.join(clips['splits'])}")
             self.runs += [ClipRun(*run) for run in clips["splits"][part]]
-        builder = tfds.builder_from_directory(self.directory)
-        self._examples = builder.as_data_source(split, decoders={"frames": tfds.decode.SkipDecoding()})
+        builder = tfds.builder_from_directory(self.directory)  # pyright: ignore[reportCallIssue]
+        self._examples = builder.as_data_source(split, decoders={"frames": _Encoded()})
         self._cache: dict[int, Clip] = {}
         self._room = cache_bytes
 

@@ -145,10 +145,8 @@ def _units(clips: Sequence[Clip], stride: int) -> list[ClipUnit]:
 
 def _clip_examples(clip: Clip, stride: int) -> Iterator[shards.Example | shards.Skipped]:
     """Windows of frames that follow each other within one shot."""
-    if clip.path.is_dir():
-        stream = frames.read_images(frames.image_files(clip.path))
-    else:
-        stream = frames.read_video(clip.path)
+    images = frames.image_files(clip.path) if clip.path.is_dir() else None
+    stream = frames.read_images(images) if images else frames.read_video(clip.path)
     window: deque[frames.Frame] = deque(maxlen=LENGTH)
     current, length = None, 0
     for number, item in enumerate(shots.split_shots(stream)):

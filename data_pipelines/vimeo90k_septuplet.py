@@ -71,18 +71,20 @@ class Vimeo90kSeptuplet(ClipBuilder):
             raise UserError(f"{sequences}: no such folder; --source takes the unpacked Vimeo90K septuplet archive")
         names = {"train": read_list(self._source / "sep_trainlist.txt")}
         test = read_list(self._source / "sep_testlist.txt")
-        if lacking := [motion for motion, path in self._motions.items() if path is None]:
-            if len(lacking) < len(self._motions):
-                raise UserError(f"--{lacking[0]} is missing: give the fast, medium and slow lists, or none")
+        lists = {motion: Path(path) for motion, path in self._motions.items() if path is not None}
+        if not lists:
             names["test"] = test
+        elif lacking := [motion for motion in self._motions if motion not in lists]:
+            raise UserError(f"the {lacking[0]} list is missing: give the fast, medium and slow lists, or none")
         else:
-            known = set(test)
-            for motion, path in self._motions.items():
-                names[motion] = read_list(Path(path))
-                if strangers := [name for name in names[motion] if name not in known]:
-                    raise UserError(f"{path}: {strangers[0]} is not in sep_testlist.txt")
-            listed = {name for motion in self._motions for name in names[motion]}
-            names["unlisted"] = [name for name in test if name not in listed]
+            unlisted = dict.fromkeys(test)
+            for motion, path in lists.items():
+                names[motion] = read_list(path)
+                for name in names[motion]:
+                    if name not in unlisted:
+                        raise UserError(f"{path}: {name} is not in sep_testlist.txt, or in two of the lists")
+                    del unlisted[name]
+            names["unlisted"] = list(unlisted)
         return {split: _units(sequences, members) for split, members in names.items() if members}
 
 

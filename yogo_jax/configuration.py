@@ -33,7 +33,36 @@ ModelConfig = (
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What a network is trained on."""
+    """What a network is trained on: by default the paper's whole frames of Vimeo90K.
+
+    Attributes:
+      data_dir: the folder of data sets that `yogo data build` fills.
+      train: NAME/SPLIT of each data set to draw from, such as "video_clips/train".
+      evaluation: NAME/SPLIT of the held-out examples.
+      weights: PATTERN=WEIGHT: how often examples of the clips whose names match (`fnmatch`) are drawn, the others
+        once. The first pattern that matches counts; 0 leaves clips out.
+      batch: examples of a step, over all devices and hosts.
+      patch: height and width of the low-resolution patches.
+      eval_patch: of the centre patches that the evaluation during training takes.
+      time_reversal: play half of the clips backwards.
+      codec_fraction: of the examples, whose low-resolution frames are compressed as H.264.
+      codec_crf: lowest and highest constant rate factor of these.
+      cache_gigabytes: decoded clips to keep in memory, of each split, in every process.
+      threads: that decode.
+    """
+
+    data_dir: str = "data"
+    train: tuple[str, ...] = ("vimeo90k_septuplet/train",)
+    evaluation: str = "vimeo90k_septuplet/test"
+    weights: tuple[str, ...] = ()
+    batch: int = 10
+    patch: tuple[int, int] = (64, 112)
+    eval_patch: tuple[int, int] = (64, 112)
+    time_reversal: bool = False
+    codec_fraction: float = 0.0
+    codec_crf: tuple[int, int] = (18, 34)
+    cache_gigabytes: float = 0.0
+    threads: int = 8
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,87 @@
+"""From a stored clip to one training example: crop, turn, reverse, and make the low-resolution frames."""
+
+from dataclasses import dataclass
+
+import grain
+import numpy as np
+
+from data_pipelines.degrade import compress
+from data_pipelines.source import Clip
+from yogo_jax import imaging
+
+_MARGIN = 2  # low-resolution pixels around a patch that its bicubic sees
+
+
+@dataclass(frozen=True)
+class Augment(grain.transforms.RandomMap):
+    """A random patch of a random symmetry, as {"lr": [N, h, w, 3], "hr": [2N−1, 4h, 4w, 3]}, uint8.
+
+    Attributes:
+      patch: height and width of the low-resolution patch. A square one takes all eight flips and quarter turns,
+        another the four that keep its shape.
+      time_reversal: play half of the clips backwards.
+      codec_fraction: of the examples, whose low-resolution frames go through H.264 as they would on their way to
+        a user.
+      codec_crf: lowest and highest constant rate factor, both included.
+    """
+
+    patch: tuple[int, int]
+    time_reversal: bool
+    codec_fraction: float
+    codec_crf: tuple[int, int]
+
+    def random_map(self, element: Clip, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        frames = element.frames
+        top, left = (
+            int(rng.integers(0, side // imaging.SCALE - patch + 1))
+            for side, patch in zip(frames.shape[1:3], self.patch, strict=True)
+        )
+        if self.time_reversal and rng.random() < 0.5:
+            frames = frames[::-1]
+        crf = int(rng.integers(self.codec_crf[0], self.codec_crf[1], endpoint=True))
+        example = cut(frames, (top, left), self.patch, crf if rng.random() < self.codec_fraction else None)
+        mirrored, upside_down, transposed = rng.random(3) < 0.5
+        return {
+            name: np.ascontiguousarray(
+                turn(images, mirrored, upside_down, transposed and self.patch[0] == self.patch[1])
+            )
+            for name, images in example.items()
+        }
+
+
+def cut(
+    frames: np.ndarray, corner: tuple[int, int], patch: tuple[int, int], crf: int | None = None
+) -> dict[str, np.ndarray]:
+    """A patch of a clip, and the low-resolution patch exactly as the whole frame's bicubic has it there.
+
+    Args:
+      frames: [T, H, W, 3] uint8.
+      corner: top and left of the patch, in low-resolution pixels, and so aligned with them.
+      patch: its height and width, in low-resolution pixels.
+      crf: compress the low-resolution frames; None leaves them.
+
+    Returns:
+      {"lr": [(T+1)/2, h, w, 3], "hr": [T, 4h, 4w, 3]}, uint8.
+    """
+    scale = imaging.SCALE
+    rows, columns = (
+        slice(max(0, first - _MARGIN), min(side // scale, first + size + _MARGIN))
+        for first, size, side in zip(corner, patch, frames.shape[1:3], strict=True)
+    )
+    around = frames[::2, scale * rows.start : scale * rows.stop, scale * columns.start : scale * columns.stop]
+    lr = imaging.low_resolution(around)
+    if crf is not None:
+        lr = compress(lr, crf)
+    (top, left), (height, width) = corner, patch
+    lr_top, lr_left = top - rows.start, left - columns.start
+    return {
+        "lr": lr[:, lr_top : lr_top + height, lr_left : lr_left + width],
+        "hr": frames[:, scale * top : scale * (top + height), scale * left : scale * (left + width)],
+    }
+
+
+def turn(images: np.ndarray, mirrored: bool, upside_down: bool, transposed: bool) -> np.ndarray:
+    """One of a square's eight symmetries of [T, H, W, 3]; without `transposed`, one of a rectangle's four."""
+    images = images[:, ::-1] if upside_down else images
+    images = images[:, :, ::-1] if mirrored else images
+    return images.swapaxes(1, 2) if transposed else images
