@@ -1,7 +1,6 @@
 """What the user may ask of an upscaling run."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from yogo_jax.video.shots import CUT_THRESHOLD
 
@@ -23,6 +22,7 @@ class Options:
       overlap: input pixels that neighbouring tiles share; None is enough for the network.
       fps: of an input folder of images.
       drop: streams of the input to leave out.
+      deinterlace: weave the fields of interlaced video into whole frames (bwdif).
       overwrite: an existing output may be replaced.
       damaged: go on with a file that is known to be cut short.
     """
@@ -43,6 +43,6 @@ class Options:
     overlap: int | None = None
     fps: float = 25.0
     drop: frozenset[int] = frozenset()
+    deinterlace: bool = True
     overwrite: bool = False
     damaged: bool = False
-    weights: Path | None = None

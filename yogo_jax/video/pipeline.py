@@ -12,12 +12,13 @@ from av.error import FFmpegError
 
 from yogo_jax.errors import UserError
 from yogo_jax.imaging import SCALE
+from yogo_jax.video.copies import FORMATS, Timeline, check_streams
 from yogo_jax.video.encoding import Encoding, choose
 from yogo_jax.video.folder import FolderReader, PngFolder
 from yogo_jax.video.frames import Video
 from yogo_jax.video.job import Job, fingerprint
 from yogo_jax.video.memory import fitting_network
-from yogo_jax.video.mux import FORMATS, Timeline, assemble, check_streams
+from yogo_jax.video.mux import assemble
 from yogo_jax.video.network import Network
 from yogo_jax.video.options import Options
 from yogo_jax.video.prefetch import prefetch
@@ -58,12 +59,16 @@ class Summary:
     warnings: list[str] = field(default_factory=list)
 
 
-Progress = Callable[[int, int | None], None]
-"""Called with the output frames done and, when it can be told, the number there will be."""
+Progress = Callable[[int, int | None, float], None]
+"""Called with the output frames done, the number there will be when it can be told, and the seconds they play."""
 
 
 def upscale_file(
-    source: Path, output: Path, network: Network, options: Options, progress: Progress = lambda done, total: None
+    source: Path,
+    output: Path,
+    network: Network,
+    options: Options,
+    progress: Progress = lambda done, total, seconds: None,
 ) -> Summary:
     """Upscale the video file or folder of images `source` into `output`.
 
@@ -78,13 +83,13 @@ def upscale_file(
     encoding = _encoding(video, output, options)
     if encoding is not None and source.is_file():
         check_streams(source, output, options.drop)
-    tiled = fitting_network(network, video, options)
+    tiled = fitting_network(network, video.height, video.width, options)
     job = Job(output, _conditions(source, network, options, encoding, tiled.tile), options.overwrite)
     sink = PngFolder(job.folder / "frames") if encoding is None else Segments(job.folder / "segments", encoding)
     summary = Summary(str(source), str(output), resumed=sink.done, tile=tiled.tile)
     counts, begin, end = Counts(), 0, 0
     try:
-        rendered = render(prefetch(reader, _AHEAD), tiled, _rendering(network, options), counts, sink.done)
+        rendered = render(prefetch(reader, _AHEAD), tiled, Rendering.of(network, options), counts, sink.done)
         for shown, image in prefetch(rendered, _AHEAD):
             if summary.frames_out == 0:
                 begin = shown.pts if options.start > 0 else round(2 * reader.begin / video.time_base)
@@ -92,7 +97,8 @@ def upscale_file(
                 sink.write(image, shown.pts - begin, shown.duration)
             end = shown.pts + shown.duration
             summary.frames_out += 1
-            progress(summary.frames_out, _expected(video, options))
+            seconds = float((end - begin) * video.time_base / 2)
+            progress(summary.frames_out, _expected(video, options), seconds)
         sink.finish()
         if isinstance(sink, Segments):
             finished = job.folder / f"finished{output.suffix.lower()}"
@@ -117,7 +123,7 @@ def open_source(source: Path, options: Options) -> VideoReader | FolderReader:
     """The reader for a file or a folder of images. Raises UserError."""
     if source.is_dir():
         return FolderReader(source, options.fps, options.start, options.end)
-    return VideoReader(source, options.start, options.end, tolerant=options.damaged)
+    return VideoReader(source, options.start, options.end, tolerant=options.damaged, deinterlace=options.deinterlace)
 
 
 def _encoding(video: Video, output: Path, options: Options) -> Encoding | None:
@@ -140,17 +146,6 @@ def _encoding(video: Video, output: Path, options: Options) -> Encoding | None:
     )
     encoding.open()
     return encoding
-
-
-def _rendering(network: Network, options: Options) -> Rendering:
-    return Rendering(
-        size=network.frames,
-        double=not options.scale_only,
-        keep_known=options.rate_only,
-        side_by_side=options.side_by_side,
-        cut_threshold=options.cut_threshold,
-        duplicates=options.duplicates,
-    )
 
 
 def _conditions(

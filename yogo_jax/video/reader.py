@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 from yogo_jax.errors import UserError
 from yogo_jax.video import hdr
 from yogo_jax.video.colour import ToRGB, colour_of
+from yogo_jax.video.deinterlace import deinterlaced
 from yogo_jax.video.frames import Frame, Video
 
 # Containers of media; not the formats that are lists of other files (hls, dash, concat, sdp, …).
@@ -34,6 +35,8 @@ _TIMEOUT = 60.0  # seconds that opening, or one read, may take
 MAX_SIDE = 16384
 _LARGEST_TIME = 2**60  # ticks; beyond it sums overflow
 _LATE_CLOCK = 10  # seconds; broadcasts' clocks start anywhere, others near 0
+_SLOWEST_RATE, _FASTEST_RATE = Fraction(1, 100), 1000  # frames a second; files that claim others are damaged
+_FINEST_TICK, _USUAL_TICK = Fraction(1, 2**31 - 1), Fraction(1, 90_000)  # seconds
 _DAMAGED_PACKETS = 2000  # in a row, after which the rest is given up
 
 
@@ -75,6 +78,7 @@ class VideoReader:
     Args:
       path: the file.
       start, end: seconds from the beginning of the video; frames outside are left out.
+      deinterlace: weave the fields of interlaced frames into whole ones.
       tolerant: take a file that is known to be cut short for what it still holds.
 
     Raises UserError when it cannot be opened or has no video; iterating raises it when no frame can be decoded.
@@ -82,13 +86,20 @@ class VideoReader:
     file's clock (seconds) that should become 0: of recordings whose clock started long before them.
     """
 
-    def __init__(self, path: Path, start: float = 0.0, end: float | None = None, *, tolerant: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        start: float = 0.0,
+        end: float | None = None,
+        *,
+        deinterlace: bool = True,
+        tolerant: bool = False,
+    ) -> None:
         self.path, self._start, self._end = path, start, end
         self.damaged = 0
         self.warnings: list[str] = []
         with open_container(path) as container:
             stream = self._stream(container)
-            self._origin = self._first_time(container, stream)
             self.begin = _clock_start(container)
             if not tolerant:
                 self._check_whole(stream)
@@ -96,16 +107,22 @@ class VideoReader:
             if frame is None:
                 raise UserError(f"{path} has no frame that can be decoded: the file is damaged or empty")
             self.video = self._describe(container, stream, frame)
+            self._origin = self._first_time(stream)
+            self._deinterlace = deinterlace and (frame.interlaced_frame or _has_fields(stream))
         self.damaged = 0
 
     def __iter__(self) -> Iterator[Frame]:
         with open_container(self.path) as container:
             stream = self._stream(container)
             if self._start > 0:
-                target = self._origin + round(self._start / self.video.time_base)
+                target = self._origin * self.video.time_base + Fraction(self._start)
                 with contextlib.suppress(FFmpegError):  # where it cannot seek, it is read up to there
-                    container.seek(target, stream=stream)
-            yield from self._timed(self._decode(container, stream))
+                    container.seek(int(target * av.time_base))
+            frames = self._decode(container, stream)
+            if self._deinterlace:
+                self._warn(f"{self.path}: interlaced; its fields are woven into whole frames (--interlaced keeps them)")
+                frames = deinterlaced(frames, stream)
+            yield from self._timed(frames)
 
     def _stream(self, container: InputContainer) -> VideoStream:
         candidates = [s for s in container.streams.video if not _is_picture(s)]
@@ -192,9 +209,11 @@ class VideoReader:
             return None
         return round(frame.pts * frame.time_base / self.video.time_base)
 
-    def _first_time(self, container: InputContainer, stream: VideoStream) -> int:
+    def _first_time(self, stream: VideoStream) -> int:
         start = stream.start_time
-        return start if start is not None and abs(start) < _LARGEST_TIME else 0
+        if start is None or stream.time_base is None or abs(start) > _LARGEST_TIME:
+            return 0
+        return round(start * stream.time_base / self.video.time_base)
 
     def _describe(self, container: InputContainer, stream: VideoStream, frame: av.VideoFrame) -> Video:
         if max(frame.width, frame.height) > MAX_SIDE:
@@ -205,7 +224,8 @@ class VideoReader:
             raise UserError(f"{self.path}: {error}") from None
         if any(component.is_alpha for component in frame.format.components):
             self._warn(f"{self.path}: transparency is dropped")
-        rate = next((r for r in (stream.average_rate, stream.guessed_rate) if r and 0 < r <= 1000), Fraction(25))
+        rates = (stream.average_rate, stream.guessed_rate)
+        rate = next((r for r in rates if r and _SLOWEST_RATE <= r <= _FASTEST_RATE), Fraction(25))
         duration = None
         if stream.duration is not None and stream.time_base:
             duration = float(stream.duration * stream.time_base)
@@ -213,7 +233,9 @@ class VideoReader:
             duration = container.duration / av.time_base
         if duration is not None and not 0 < duration < 1e7:
             duration = None
-        time_base = stream.time_base or Fraction(1, 90000)
+        time_base = stream.time_base or _USUAL_TICK
+        if not (_FINEST_TICK <= time_base <= 1 and time_base.numerator < 1_000_000):
+            time_base = _USUAL_TICK
         return Video(
             width=frame.width,
             height=frame.height,
@@ -229,6 +251,10 @@ class VideoReader:
     def _warn(self, line: str) -> None:
         if line not in self.warnings:
             self.warnings.append(line)
+
+
+def _has_fields(stream: VideoStream) -> bool:
+    return stream.codec_context.field_order > 1  # 0 is unknown, 1 progressive
 
 
 def _clock_start(container: InputContainer) -> Fraction:

@@ -8,6 +8,8 @@ import numpy as np
 
 from yogo_jax import imaging
 from yogo_jax.video.frames import Frame
+from yogo_jax.video.network import Network
+from yogo_jax.video.options import Options
 from yogo_jax.video.shots import mark_cuts, mark_duplicates
 from yogo_jax.video.tiles import TiledNetwork, to_image
 from yogo_jax.video.windows import Output, Window, windows
@@ -41,6 +43,18 @@ class Rendering:
     side_by_side: bool = False
     cut_threshold: float | None = None
     duplicates: bool = True
+
+    @classmethod
+    def of(cls, network: Network, options: Options) -> "Rendering":
+        """What the user's options mean for this network."""
+        return cls(
+            size=network.frames,
+            double=not options.scale_only,
+            keep_known=options.rate_only,
+            side_by_side=options.side_by_side,
+            cut_threshold=options.cut_threshold,
+            duplicates=options.duplicates,
+        )
 
 
 def render(

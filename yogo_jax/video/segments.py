@@ -46,6 +46,7 @@ class Segments:
         while self._path(self._count).exists():
             self._count += 1
         self._open: _Segment | None = None
+        self._last: int | None = None
         self._from_rgb = FromRGB(encoding.colour, encoding.pix_fmt)
 
     @property
@@ -58,7 +59,9 @@ class Segments:
         if self._open is None:
             self._open = _Segment(self._path(self._count), self.encoding)
         ticks = self.encoding.half_tick
-        self._open.write(self._from_rgb(image), round(pts * ticks), max(1, round(duration * ticks)))
+        # Only where ticks are too fine to halve can two times round to one.
+        last = self._last = round(pts * ticks) if self._last is None else max(self._last + 1, round(pts * ticks))
+        self._open.write(self._from_rgb(image), last, max(1, round(duration * ticks)))
         if self._open.frames == self._size:
             self.finish()
 
