@@ -1,0 +1,32 @@
+# Two commands for a fresh machine with Python 3.11 or newer: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# PyTorch is for the cross-framework tests; `make test EXTRAS=dev` does without.
+EXTRAS ?= dev,torch
+
+.PHONY: demo test lint clean
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/installed-$(EXTRAS): $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --editable ".[$(EXTRAS)]"
+	touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/python scripts/demo.py demo_output
+
+test: $(VENV)/installed-$(EXTRAS)
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-$(EXTRAS)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+clean:
+	rm -rf $(VENV) demo_output build *.egg-info

@@ -1,0 +1,9 @@
+"""Figure 9: 2 hybrid fusion blocks."""
+
+from configs.ablation import get_config as ablation
+
+
+def get_config():
+    config = ablation()
+    config.model.hfbs = 2
+    return config

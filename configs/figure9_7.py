@@ -1,0 +1,9 @@
+"""Figure 9: 7 hybrid fusion blocks."""
+
+from configs.ablation import get_config as ablation
+
+
+def get_config():
+    config = ablation()
+    config.model.hfbs = 7
+    return config

@@ -1,0 +1,159 @@
+"""The whole network: the paper's costs, every variant, any size, and equality with its own definition."""
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from yogo_jax import imaging
+from yogo_jax.configuration import load_config
+from yogo_jax.errors import UserError
+from yogo_jax.info import cost
+from yogo_jax.model import YOGO, YOGOConfig
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+TINY = YOGOConfig(filters=8, groups=2, fe_blocks=1, frb_backward=1, frb_forward=1, hfbs=1)
+VARIANTS = sorted(path.stem for path in CONFIGS.glob("*_*.py") if path.stem.startswith(("table", "figure", "yogo")))
+
+
+def frames(*shape: int) -> jax.Array:
+    return jax.random.uniform(jax.random.key(0), (*shape, 3))
+
+
+def tiny(config: YOGOConfig) -> YOGOConfig:
+    """The variant that a config describes, with the paper's block counts brought down to 0 or 1."""
+    few = {name: min(getattr(config, name), 1) for name in ("fe_blocks", "frb_backward", "frb_forward", "hfbs")}
+    return dataclasses.replace(config, filters=8, groups=2, **few)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "multiply_adds"),
+    [("yogo_64", 12.114e6, 1.470e12), ("yogo_56", 9.523e6, 1.146e12)],
+)
+def test_costs_are_those_of_table_2(name, parameters, multiply_adds):
+    result = cost(load_config(CONFIGS / f"{name}.py").model.build())
+    assert result.parameters == pytest.approx(parameters, rel=5e-3)
+    assert result.multiply_adds == pytest.approx(multiply_adds, rel=5e-3)
+    assert sum(result.parameters_by_module.values()) == result.parameters
+
+
+def test_the_deformable_kernels_are_counted_apart():
+    # 3 aligners × 2 directions × levels of 1, 1/4 and 1/16 of the pixels × 7 frames, 9·C·C and a bias each.
+    expected = 3 * 2 * (1 + 1 / 4 + 1 / 16) * 7 * 144 * 180 * (9 * 64 * 64 + 64)
+    assert cost(YOGO(YOGOConfig())).deformable_multiply_adds == expected
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_has_parameters_of_its_own_shape(name):
+    config = load_config(CONFIGS / f"{name}.py").model
+    if name.startswith(("table3", "table5")):
+        pytest.skip("run in full below")
+    assert cost(config.build(), (1, 2, 8, 8, 3)).parameters > 1e6
+
+
+@pytest.mark.parametrize("name", [name for name in VARIANTS if name.startswith(("table3", "table5"))] + ["table4_0_10"])
+def test_every_variant_runs_forward_and_backward(name):
+    model = tiny(load_config(CONFIGS / f"{name}.py").model).build()
+    x = frames(1, 2, 8, 8)
+    params = model.init(jax.random.key(1), x)["params"]
+    params = jax.tree.map(lambda leaf: leaf + 0.01, params)  # offsets off zero, so that every layer matters
+
+    def loss(params):
+        return sum(jnp.square(y).mean() for y in model.apply({"params": params}, x, auxiliary=True) if y is not None)
+
+    gradients = jax.jit(jax.grad(loss))(params)
+    dead = [path for path, g in jax.tree_util.tree_leaves_with_path(gradients) if not jnp.any(g != 0)]
+    assert not dead
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 8, 8), (2, 3, 5, 7), (1, 4, 9, 12)])
+def test_any_number_of_frames_and_any_size(shape):
+    batch, count, height, width = shape
+    model, x = YOGO(TINY), frames(*shape)
+    out = model.apply(model.init(jax.random.key(1), x), x, auxiliary=True)
+    for image in out:
+        assert image.shape == (batch, 2 * count - 1, 4 * height, 4 * width, 3)
+        assert jnp.isfinite(image).all()
+
+
+def test_padding_is_edge_padding_cropped_again():
+    model, x = YOGO(TINY), frames(1, 2, 6, 9)
+    variables = model.init(jax.random.key(1), x)
+    padded = jnp.pad(x, [(0, 0), (0, 0), (0, 2), (0, 3), (0, 0)], mode="edge")
+    whole = model.apply(variables, padded).image[:, :, :24, :36]
+    np.testing.assert_allclose(model.apply(variables, x).image, whole, atol=1e-6)
+
+
+def test_examples_of_a_batch_do_not_mix():
+    model, x = YOGO(TINY), frames(2, 3, 8, 8)
+    variables = model.init(jax.random.key(1), x)
+    both = model.apply(variables, x).image
+    np.testing.assert_allclose(both[1:], model.apply(variables, x[1:]).image, atol=1e-5)
+
+
+def test_information_flows_from_both_ends_of_the_clip():
+    model, x = YOGO(TINY), frames(1, 3, 8, 8)
+    variables = model.init(jax.random.key(1), x)
+
+    def middle(x):
+        return jnp.square(model.apply(variables, x).image[:, 2]).sum()
+
+    reach = jnp.abs(jax.grad(middle)(x)).sum((0, 2, 3, 4))
+    assert (reach > 0).all()
+
+
+def test_bfloat16_keeps_float32_parameters_and_stays_close():
+    x = frames(1, 2, 8, 8)
+    model, half = YOGO(TINY), YOGO(dataclasses.replace(TINY, dtype="bfloat16"))
+    variables = half.init(jax.random.key(1), x)
+    assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(variables))
+    out = half.apply(variables, x).image
+    assert out.dtype == jnp.float32
+    exact = model.apply(variables, x).image
+    assert jnp.abs(out - exact).mean() < 0.02 * jnp.abs(exact).mean() + 1e-3
+    assert not jnp.array_equal(out, exact)
+
+
+def test_remat_changes_memory_only():
+    x = frames(1, 2, 8, 8)
+    plain, remat = YOGO(TINY), YOGO(dataclasses.replace(TINY, remat=True))
+    variables = plain.init(jax.random.key(1), x)
+    assert jax.tree.structure(variables) == jax.tree.structure(remat.init(jax.random.key(1), x))
+    g1, g2 = (
+        jax.jit(jax.grad(lambda v, model=model: jnp.square(model.apply(v, x).image).mean()))(variables)
+        for model in (plain, remat)
+    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), g1, g2)
+
+
+def test_an_untrained_network_with_a_skip_is_the_classical_baseline():
+    x = frames(1, 3, 8, 8)
+    model = YOGO(dataclasses.replace(TINY, image_skip="interpolate", recon="light"))
+    image = model.apply(model.init(jax.random.key(1), x), x).image
+    np.testing.assert_allclose(image[:, ::2], imaging.upscale(x), atol=1e-6)
+    np.testing.assert_allclose(image[:, 1], imaging.upscale((x[:, 0] + x[:, 1]) / 2), atol=1e-5)
+
+
+def test_intermediates_of_figure_8():
+    x = frames(1, 2, 8, 8)
+    model = YOGO(TINY)
+    _, state = model.apply(model.init(jax.random.key(1), x), x, mutable=["intermediates"])
+    cell = state["intermediates"]["forward"]["rc_fi"]["cell"]
+    assert cell["dfu"][0].shape == cell["fru"][0].shape == (1, 3, 8, 8, 8)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"filters": 60}, {"se_reduction": 3}, {"pyramid_levels": 0}, {"hfbs": -1}, {"interaction": "backward_only"}],
+)
+def test_impossible_networks_are_refused(fields):
+    with pytest.raises(UserError, match=r"model\."):
+        YOGOConfig(**fields)
+
+
+def test_frames_of_a_wrong_shape_are_refused():
+    with pytest.raises(ValueError, match="N of 2 or more"):
+        YOGO(TINY).init(jax.random.key(0), frames(1, 1, 8, 8))

@@ -1,0 +1,142 @@
+"""Deformable convolution against its definition, written as a loop over pixels, and against PyTorch."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from yogo_jax.ops import deform_conv
+from yogo_jax.ops.deform_conv import deform_conv2d
+
+
+def case(batch=2, height=5, width=6, channels=6, groups=3, features=4, size=3, reach=2.0, seed=0):
+    rng = np.random.default_rng(seed)
+    shape = (batch, height, width, groups, size * size)
+    return (
+        rng.standard_normal((batch, height, width, channels)).astype(np.float32),
+        (reach * rng.standard_normal((*shape, 2))).astype(np.float32),
+        rng.random(shape).astype(np.float32),
+        (0.3 * rng.standard_normal((size, size, channels, features))).astype(np.float32),
+        rng.standard_normal(features).astype(np.float32),
+    )
+
+
+def by_definition(x, offset, mask, kernel, bias):
+    """The sum of the module's docstring, one term at a time, in float64."""
+    batch, height, width, channels = x.shape
+    groups, size = offset.shape[3], kernel.shape[0]
+    per_group = channels // groups
+    y = np.tile(np.float64(bias), (batch, height, width, 1))
+    for b, i, j, g, k in np.ndindex(batch, height, width, groups, size * size):
+        py = i + k // size - size // 2 + offset[b, i, j, g, k, 0]
+        px = j + k % size - size // 2 + offset[b, i, j, g, k, 1]
+        for cy, cx in np.ndindex(2, 2):
+            qy, qx = int(np.floor(py)) + cy, int(np.floor(px)) + cx
+            if 0 <= qy < height and 0 <= qx < width:
+                weight = max(0.0, 1 - abs(py - qy)) * max(0.0, 1 - abs(px - qx)) * mask[b, i, j, g, k]
+                part = slice(g * per_group, (g + 1) * per_group)
+                y[b, i, j] += weight * x[b, qy, qx, part] @ kernel[k // size, k % size, part]
+    return y
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        {},
+        {"groups": 1, "channels": 5, "features": 7},
+        {"groups": 2, "channels": 16, "height": 1, "width": 1},
+        {"size": 1, "groups": 2},
+        {"size": 5, "batch": 1},
+        {"reach": 50.0},
+        {"reach": 0.0},
+    ],
+)
+def test_values_are_the_definition(kwargs):
+    arguments = case(**kwargs)
+    np.testing.assert_allclose(deform_conv2d(*arguments), by_definition(*arguments), atol=1e-4)
+
+
+def test_without_offsets_and_masks_it_is_a_convolution():
+    x, offset, mask, kernel, bias = case()
+    expected = jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    np.testing.assert_allclose(deform_conv2d(x, 0 * offset, mask * 0 + 1, kernel, bias), expected + bias, atol=1e-5)
+
+
+def torch_gradients(x, offset, mask, kernel, bias, cotangent):
+    torch = pytest.importorskip("torch")
+    from yogo_jax.torch_reference.deform_conv import deform_conv2d as torch_deform_conv2d
+
+    batch, height, width, groups, taps, _ = offset.shape
+    inputs = [
+        torch.tensor(x.transpose(0, 3, 1, 2)),
+        torch.tensor(offset.transpose(0, 3, 4, 5, 1, 2).reshape(batch, groups * taps * 2, height, width)),
+        torch.tensor(mask.transpose(0, 3, 4, 1, 2).reshape(batch, groups * taps, height, width)),
+        torch.tensor(kernel.transpose(3, 2, 0, 1).copy()),
+    ]
+    for tensor in inputs:
+        tensor.requires_grad_()
+    y = torch_deform_conv2d(*inputs, torch.tensor(bias))
+    y.backward(torch.tensor(cotangent.transpose(0, 3, 1, 2)))
+    dx, doffset, dmask, dkernel = (tensor.grad.numpy() for tensor in inputs)
+    return y.detach().numpy().transpose(0, 2, 3, 1), (
+        dx.transpose(0, 2, 3, 1),
+        doffset.reshape(batch, groups, taps, 2, height, width).transpose(0, 4, 5, 1, 2, 3),
+        dmask.reshape(batch, groups, taps, height, width).transpose(0, 3, 4, 1, 2),
+        dkernel.transpose(2, 3, 1, 0),
+    )
+
+
+@pytest.mark.parametrize("reach", [0.7, 3.0, 40.0])
+@pytest.mark.parametrize("strip_bytes", [1, 1 << 22])
+def test_all_four_gradients_are_pytorchs(reach, strip_bytes, monkeypatch):
+    monkeypatch.setattr(deform_conv, "STRIP_BYTES_CPU", strip_bytes)  # one pixel a strip, and one strip
+    jax.clear_caches()
+    *arguments, bias = case(reach=reach, seed=3)
+    cotangent = np.random.default_rng(4).standard_normal((2, 5, 6, 4)).astype(np.float32)
+    expected, gradients = torch_gradients(*arguments, bias, cotangent)
+    y, vjp = jax.vjp(lambda *a: deform_conv2d(*a, bias), *arguments)
+    np.testing.assert_allclose(y, expected, atol=1e-4)
+    for ours, theirs in zip(vjp(jnp.asarray(cotangent)), gradients, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_integer_offsets_and_samples_on_the_border_have_the_slopes_of_the_cell_below():
+    """On a grid line the derivative is the right-hand one, as torchvision's: finite differences of a small step."""
+    x, offset, mask, kernel, bias = case(reach=0.0, groups=2)
+    offset = np.random.default_rng(1).integers(-6, 7, offset.shape).astype(np.float32)
+    g = jax.grad(lambda o: deform_conv2d(x, o, mask, kernel, bias).sum())(offset)
+    rng = np.random.default_rng(2)
+    step = 2.0**-10
+    for index in zip(*(rng.integers(0, n, 40) for n in offset.shape), strict=True):
+        moved = offset.copy()
+        moved[index] += step
+        difference = by_definition(x, moved, mask, kernel, bias) - by_definition(x, offset, mask, kernel, bias)
+        assert g[index] == pytest.approx(difference.sum() / step, abs=2e-3)
+
+
+def test_offsets_of_nan_and_infinity_sample_zero():
+    x, offset, mask, kernel, bias = case()
+    for value in (np.nan, np.inf, -np.inf):
+        y = deform_conv2d(x, np.full_like(offset, value), mask, kernel, bias)
+        np.testing.assert_array_equal(y, np.broadcast_to(bias, y.shape))
+
+
+def test_coordinates_stay_float32_under_bfloat16():
+    """A quarter of a pixel at column 300 is lost on bfloat16 coordinates, not on ours."""
+    x = np.broadcast_to(np.arange(301, dtype=np.float32)[None, None, :, None] / 64, (1, 1, 301, 8))
+    offset = np.zeros((1, 1, 301, 1, 1, 2), np.float32)
+    offset[..., 1] = 0.25
+    ones = np.ones((1, 1, 301, 1, 1), np.float32)
+    kernel = np.eye(8, dtype=np.float32)[None, None]
+    y = deform_conv2d(jnp.asarray(x, jnp.bfloat16), offset, ones, jnp.asarray(kernel, jnp.bfloat16))
+    assert y.dtype == jnp.bfloat16
+    exact = deform_conv2d(x, offset, ones, kernel)
+    np.testing.assert_allclose(y[0, 0, 256:300].astype(np.float32), exact[0, 0, 256:300], rtol=2**-8)
+
+
+def test_memory_does_not_grow_with_sampled_columns():
+    """At 1080p the columns alone would take 37 GB; temporaries stay near the size of arguments and result."""
+    shapes = [(1, 1080, 1920, 64), (1, 1080, 1920, 8, 9, 2), (1, 1080, 1920, 8, 9), (3, 3, 64, 64)]
+    arguments = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+    memory = jax.jit(deform_conv2d).lower(*arguments).compile().memory_analysis()
+    assert memory.temp_size_in_bytes < memory.argument_size_in_bytes + memory.output_size_in_bytes
