@@ -5,6 +5,7 @@ metadata the network's config as JSON, so that nothing else is needed to run it.
 """
 
 import dataclasses
+import functools
 import json
 import os
 import tempfile
@@ -31,6 +32,7 @@ def default_weights() -> Path:
     return Path(str(resources.files("yogo_jax") / "pretrained" / "default.safetensors"))
 
 
+@functools.cache
 def parameter_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Path → shape of every parameter of a network."""
     frames = jax.ShapeDtypeStruct((1, 2, 8, 8, 3), jnp.float32)
@@ -38,7 +40,9 @@ def parameter_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     return {path: leaf.shape for path, leaf in flatten_dict(variables["params"], sep="/").items()}
 
 
-def save_weights(path: str | Path, config: ModelConfig, params: Params, metadata: Mapping[str, str] | None = None) -> None:
+def save_weights(
+    path: str | Path, config: ModelConfig, params: Params, metadata: Mapping[str, str] | None = None
+) -> None:
     """Write parameters and their network's config, aside first and then moved into place.
 
     Args:
@@ -74,7 +78,9 @@ def load_weights(path: str | Path | None = None) -> tuple[ModelConfig, dict[str,
     try:
         config = model_config(json.loads(header["config"]))
     except KeyError:
-        raise UserError(f"{path}: names no network; weights of other projects go through `yogo convert` first") from None
+        raise UserError(
+            f"{path}: names no network; weights of other projects go through `yogo convert` first"
+        ) from None
     except (json.JSONDecodeError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: the config in its metadata is damaged ({error})") from error
     except UserError as error:
@@ -99,5 +105,3 @@ def check_shapes(path: str | Path, found: Mapping[str, tuple], wanted: Mapping[s
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise UserError(f"{path}: weights of another network: {problems[0]}{more}")
-
-

@@ -1,7 +1,6 @@
 """`yogo convert`: weights between PyTorch and JAX."""
 
 import argparse
-import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,10 @@ from typing import Any
 import jax
 
 from yogo_jax.configuration import ModelConfig, load_config
-from yogo_jax.convert import Mismatch, checkpoint, state_dict, to_flax, to_torch
-from yogo_jax.convert.infer import infer_config
-from yogo_jax.convert.renaming import Renaming
+from yogo_jax.convert import Mismatch, checkpoint, state_dict, to_torch
+from yogo_jax.convert.source import read_weights
 from yogo_jax.errors import UserError
-from yogo_jax.weights import load_weights, save_weights
+from yogo_jax.weights import save_weights
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,21 +30,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int | None:
     config = load_config(args.config, args.overrides).model if args.config else None
-    if args.overrides and not args.config:
-        raise UserError("--config.… overrides a --config, and there is none")
     target = _target(args.dest, args.to)
     try:
-        source, config, params = _read(args, config)
+        source = read_weights(args.source, config, args.key, args.rename_file)
     except Mismatch as mismatch:
         print(f"{args.source} is not the network that it should be; nothing is written.\n{mismatch}", file=sys.stderr)
         return 1
-    target = target or ("torch" if source == "jax" else "jax")
-    leaves = jax.tree.leaves(params)
-    print(f"{args.source}: {config.network}, {len(leaves)} tensors, {sum(leaf.size for leaf in leaves):,} parameters")
+    for note in source.notes:
+        print(note)
+    target = target or ("torch" if source.framework == "jax" else "jax")
+    leaves = jax.tree.leaves(source.params)
+    count = sum(leaf.size for leaf in leaves)
+    print(f"{args.source}: {source.config.network}, {len(leaves)} tensors, {count:,} parameters")
     if args.dry_run:
         print("dry run: nothing is written")
     else:
-        _write(args.dest, target, config, params)
+        _write(args.dest, target, source.config, source.params)
         print(f"{args.dest}: written for {'PyTorch' if target == 'torch' else 'JAX'}")
 
 
@@ -63,33 +62,6 @@ def _target(dest: Path, asked: str | None) -> str | None:
     if asked not in (None, only):
         raise UserError(f"{dest}: this kind of file is for {only} alone; write a .safetensors for {asked}")
     return only
-
-
-def _read(args: argparse.Namespace, config: ModelConfig | None) -> tuple[str, ModelConfig, Any]:
-    """Framework, network and Flax parameters of the source."""
-    content, named = ({}, None) if args.source.is_dir() else state_dict.read(args.source)
-    ours = named is not None and any("/" in name for name in content)
-    if (ours or args.source.is_dir()) and config is not None:
-        raise UserError(f"{args.source}: it knows its network, and takes no --config")
-    if args.source.is_dir():
-        return "jax", *checkpoint.read(args.source)
-    if ours:
-        return "jax", *load_weights(args.source)
-    if args.rename_file:
-        content = Renaming(args.rename_file)(content)
-    try:
-        label, tensors = state_dict.choose(content, args.key)
-        config = config or named
-        if config is None:
-            config, assumed = infer_config(tensors)
-            fields = dataclasses.asdict(config)
-            if assumed:
-                print("no tensor tells " + ", ".join(f"{f}={fields[f]!r}" for f in assumed) + ": --config sets it")
-    except UserError as error:
-        raise UserError(f"{args.source}: {error}") from error
-    if label:
-        print(f"weights at {label!r}")
-    return "torch", config, to_flax(tensors, config)
 
 
 def _write(dest: Path, target: str, config: ModelConfig, params: Any) -> None:

@@ -43,22 +43,22 @@ def _yogo(tensors: Mapping[str, np.ndarray], shared: dict[str, Any]) -> tuple[YO
         interaction = "full" if tensors["forward_cell.fusion.weight"].shape[1] == 3 * filters else "none"
     else:
         interaction = "backward_only"
-    direct = _count(tensors, r"direct\.recon_trunk\.(\d+)\.")
+    direct = "direct.fusion.weight" in tensors
     gate = tensors.get("hfm.0.gate_backward.conv1.weight")
     learned = "missing_frame.weight" in tensors
     config = YOGOConfig(
         **shared,
         frb_backward=_count(tensors, r"backward_cell\.frb\.(\d+)\."),
         frb_forward=_count(tensors, r"forward_cell\.frb\.(\d+)\."),
-        hfbs=direct // 2 or _count(tensors, r"hfm\.(\d+)\."),
+        hfbs=_count(tensors, r"direct\.recon_trunk\.(\d+)\.") // 2 if direct else _count(tensors, r"hfm\.(\d+)\."),
         pyramid_levels=levels,
         missing_frame="learned" if learned else "mean",
         dfu_direction="both" if "backward_cell.dfu.0.fusion.weight" in tensors or not aligned else "hidden",
         se_reduction=1 if gate is None else filters // max(gate.shape[0], 1),
-        fusion="direct" if "direct.fusion.weight" in tensors else "hybrid",
+        fusion="direct" if direct else "hybrid",
         interaction=interaction,
         cell_order="dfu_fru" if aligned else "fru",
-        auxiliary_heads="structure.conv_last.weight" in tensors,
+        auxiliary_heads=direct or "structure.conv_last.weight" in tensors,
         recon="paper" if "HRconv.weight" in tensors else "light",
     )
     return config, ["image_skip", *(["cell_order"] if aligned else []), *([] if learned else ["missing_frame"])]
@@ -73,4 +73,4 @@ def _groups(tensors: Mapping[str, np.ndarray]) -> int:
     for name, tensor in tensors.items():
         if name.endswith("conv_offset_mask.weight"):
             return max(tensor.shape[0] // 27, 1)
-    return YOGOConfig.groups
+    return 1  # nothing is deformed

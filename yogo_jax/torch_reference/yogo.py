@@ -80,6 +80,13 @@ class YOGO(Reconstruction):
             image = image + bicubic_up4(between(frames))
         return Output(image, structure, detail)
 
+    def stages(self, frames: Tensor) -> dict[str, Tensor]:
+        """Features [B, T, C, H, W] after each box of the network, by the box's name in Flax: for comparisons."""
+        features = self._features(pad_to_multiple(frames, self.config.multiple))
+        backward = self._backward_pass(features)
+        found = {"fe": features, "backward": backward, "forward": self._forward_pass(features, backward)}
+        return {name: torch.stack(states, dim=1) for name, states in found.items() if states}
+
     def _features(self, frames: Tensor) -> list[Tensor]:
         """[B, N, 3, H, W] → 2N−1 features [B, C, H, W]."""
         x = self.feature_extraction(lrelu(self.conv_first(frames.flatten(0, 1))))

@@ -94,6 +94,10 @@ class ZoomingSlowMo(Reconstruction, Pyramid):
         image = self.reconstruct(self._trunk(features.flatten(0, 1), torch.stack(first, dim=1).flatten(0, 1)))
         return Output(image.unflatten(0, (batch, -1))[..., : 4 * height, : 4 * width])
 
+    def stages(self, frames: Tensor) -> dict[str, Tensor]:
+        """Features [B, T, C, H, W] after the recurrent box of the network, by its name in Flax: for comparisons."""
+        return {"lstm": torch.stack(self._temporal(self._first_features(pad_to_multiple(frames, 4))), dim=1)}
+
     def _first_features(self, frames: Tensor) -> list[Tensor]:
         x = self.feature_extraction(lrelu(self.conv_first(frames.flatten(0, 1))))
         levels = [level.unflatten(0, frames.shape[:2]).unbind(1) for level in self.pyramid(x)]

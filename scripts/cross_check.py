@@ -1,0 +1,154 @@
+"""Compares the Flax and the PyTorch network on your own weights, box by box.
+
+    python scripts/cross_check.py weights.pth --clip folder_of_frames
+
+The weights are anything that `yogo convert` reads. Prints one line for each box's features, each image, the
+gradient of the loss and three steps of AdaMax: the largest difference, beside the largest value. Exits with 1
+where images differ by more than 1e-4 or a gradient by more than 1e-3 of its norm.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import torch
+from PIL import Image
+
+from yogo_jax.configuration import load_config
+from yogo_jax.convert import Mismatch, to_torch
+from yogo_jax.convert.source import Source, read_weights
+from yogo_jax.errors import UserError
+from yogo_jax.torch_reference import build
+
+IMAGES, GRADIENTS = 1e-4, 1e-3
+"""What the images may differ by, and a gradient relative to its norm."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("--config", help="the network, where the weights do not tell it")
+    parser.add_argument("--clip", type=Path, help="folder of frames (default: noise)")
+    parser.add_argument("--frames", type=int, default=2)
+    parser.add_argument("--size", type=int, nargs=2, default=(24, 32), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--no-training", action="store_true", help="leave out gradients and AdaMax")
+    args = parser.parse_args()
+    try:
+        config = load_config(args.config).model if args.config else None
+        source = read_weights(args.weights, config)
+    except (UserError, Mismatch) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0 if Comparison(source, load(args.clip, args.frames, args.size)).run(not args.no_training) else 1
+
+
+def load(clip: Path | None, count: int, size: tuple[int, int]) -> np.ndarray:
+    """Frames [1, N, H, W, 3]: the middle of a clip's first ones, or noise."""
+    height, width = size
+    if clip is None:
+        return np.random.default_rng(0).random((1, count, height, width, 3), np.float32)
+    frames = []
+    for path in sorted(clip.iterdir())[:count]:
+        image = np.asarray(Image.open(path).convert("RGB"), np.float32) / 255
+        top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+        frames.append(image[top : top + height, left : left + width])
+    return np.stack(frames)[None]
+
+
+class Comparison:
+    """Both networks with the same weights, and a table of where they differ."""
+
+    def __init__(self, source: Source, frames: np.ndarray):
+        self.config, self.params, self.frames = source.config, source.params, frames
+        self.flax, self.torch = self.config.build(), build(self.config)
+        tensors = to_torch(self.params, self.config)
+        self.torch.load_state_dict({name: torch.from_numpy(array) for name, array in tensors.items()})
+        self.torch_frames = torch.from_numpy(np.moveaxis(frames, -1, -3).copy())
+
+    def run(self, training: bool) -> bool:
+        """Prints the table. Whether all is within bounds."""
+        print(f"{'':24} {'difference':>12} {'largest':>12}")
+        passed = self.features_and_images()
+        return self.training() and passed if training else passed
+
+    def features_and_images(self) -> bool:
+        @jax.jit
+        def apply(params, frames):
+            return self.flax.apply(
+                {"params": params},
+                frames,
+                auxiliary=True,
+                capture_intermediates=lambda module, _: len(module.path) == 1,
+                mutable=["intermediates"],
+            )
+
+        found, captured = apply(self.params, self.frames)
+        with torch.no_grad():
+            expected, stages = self.torch(self.torch_frames, auxiliary=True), self.torch.stages(self.torch_frames)
+        for name, tensor in stages.items():
+            row(f"features of {name}", captured["intermediates"][name]["__call__"][0], channels_last(tensor))
+        worst = 0.0
+        for name in expected._fields:
+            if getattr(expected, name) is not None:
+                worst = max(worst, row(name, getattr(found, name), channels_last(getattr(expected, name))))
+        return worst <= IMAGES
+
+    def training(self) -> bool:
+        rng = np.random.default_rng(1)
+        shape = jax.eval_shape(self.flax.apply, {"params": self.params}, self.frames).image.shape
+        target = rng.random(shape, np.float32)
+        torch_target = torch.from_numpy(np.moveaxis(target, -1, -3).copy())
+
+        def torch_loss():
+            images = [image for image in self.torch(self.torch_frames, auxiliary=True) if image is not None]
+            return torch.stack([((image - torch_target).square() + 1e-6).sqrt().mean() for image in images]).sum()
+
+        @jax.jit
+        @jax.grad
+        def gradient(params):
+            images = self.flax.apply({"params": params}, self.frames, auxiliary=True)
+            return sum(jnp.sqrt((image - target) ** 2 + 1e-6).mean() for image in images if image is not None)
+
+        torch_loss().backward()
+        theirs = {name: np.asarray(parameter.grad) for name, parameter in self.torch.named_parameters()}
+        ours = to_torch(gradient(self.params), self.config)
+        worst = max(theirs, key=lambda name: relative(ours[name], theirs[name]))
+        row(f"gradient of {worst}", ours[worst], theirs[worst])
+        print(f"{'  relative, the worst':24} {relative(ours[worst], theirs[worst]):12.2e}")
+
+        optimiser, theirs_optimiser = optax.adamax(1e-4), torch.optim.Adamax(self.torch.parameters(), 1e-4)
+        params: Any = self.params
+        state = optimiser.init(params)
+        for _ in range(3):
+            updates, state = optimiser.update(gradient(params), state, params)
+            params = optax.apply_updates(params, updates)
+            theirs_optimiser.zero_grad()
+            torch_loss().backward()
+            theirs_optimiser.step()
+        image: Any = self.flax.apply({"params": params}, self.frames)
+        with torch.no_grad():
+            row("image, 3 AdaMax steps on", image.image, channels_last(self.torch(self.torch_frames).image))
+        return relative(ours[worst], theirs[worst]) <= GRADIENTS
+
+
+def channels_last(tensor: torch.Tensor) -> np.ndarray:
+    return np.moveaxis(tensor.numpy(), -3, -1)
+
+
+def relative(found: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.linalg.norm(found - expected) / max(np.linalg.norm(expected), 1e-30))
+
+
+def row(name: str, found: jax.Array | np.ndarray, expected: np.ndarray) -> float:
+    difference = float(np.abs(np.asarray(found) - expected).max())
+    print(f"{name:24} {difference:12.2e} {np.abs(expected).max():12.2e}", flush=True)
+    return difference
+
+
+if __name__ == "__main__":
+    sys.exit(main())
