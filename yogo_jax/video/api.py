@@ -7,8 +7,8 @@ import numpy as np
 
 from yogo_jax.errors import UserError
 from yogo_jax.video.frames import Frame
-from yogo_jax.video.memory import fitting_network
-from yogo_jax.video.network import Network, load_network
+from yogo_jax.video.memory import fitting_tile
+from yogo_jax.video.network import Network, load_network, tiled
 from yogo_jax.video.options import Options
 from yogo_jax.video.render import Counts, Rendering, render
 from yogo_jax.video.shots import CUT_THRESHOLD
@@ -66,9 +66,9 @@ def _upscaled(images: Iterator[np.ndarray], network: Network, options: Options) 
         raise UserError("there are no frames to upscale")
     first = np.asarray(first)
     _check(first, first)
-    tiled = fitting_network(network, first.shape[0], first.shape[1], options)
+    tile = fitting_tile(network, first.shape[0], first.shape[1], _integers(first).dtype, options)
     rendering = Rendering.of(network, options)
-    for _, image in render(_frames(first, images), tiled, rendering, Counts()):
+    for _, image in render(_frames(first, images), tiled(network, tile, options), rendering, Counts()):
         assert image is not None
         yield image if first.dtype.kind == "u" else (image / np.float32(65535)).astype(first.dtype)
 

@@ -53,3 +53,8 @@ class Video:
     sample_aspect_ratio: Fraction = Fraction(1)
     display_matrix: tuple[int, ...] | None = None
     hdr: Hdr10 | None = None
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the frames' images."""
+        return np.dtype(np.uint16 if self.colour.deep else np.uint8)

@@ -65,9 +65,19 @@ class Job:
         for entry in self.folder.iterdir():
             if entry.name != "lock":
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-        aside = record.with_suffix(".part")
-        aside.write_text(json.dumps(conditions))
-        os.replace(aside, record)
+        _write(record, conditions)
+
+    def tile(self, fitting: tuple[int, int]) -> tuple[int, int]:
+        """The tile that an earlier run of this job worked with; `fitting`, noted now, when there was none.
+
+        What memory there is changes from run to run; the frames must not.
+        """
+        note = self.folder / "tile.json"
+        if note.exists():
+            height, width = json.loads(note.read_text())
+            return height, width
+        _write(note, fitting)
+        return fitting
 
     def place(self, finished: Path) -> None:
         """Move `finished`, which is in `folder`, to where the output belongs, and clear up."""
@@ -84,6 +94,12 @@ class Job:
         self._lock.close()
         if not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _write(path: Path, content: object) -> None:
+    aside = path.with_suffix(".part")
+    aside.write_text(json.dumps(content))
+    os.replace(aside, path)
 
 
 def _check_replaceable(folder: Path) -> None:

@@ -1,20 +1,76 @@
-"""How much memory there is, and the tile that it allows."""
+"""How much memory a run may take, where it goes, and the tile that is left room for."""
 
+from pathlib import Path
+
+import jax
+import numpy as np
 import psutil
 
 from yogo_jax.errors import UserError
+from yogo_jax.imaging import SCALE
 from yogo_jax.video.network import Network
 from yogo_jax.video.options import Options
-from yogo_jax.video.tiles import TiledNetwork, choose_tile
+from yogo_jax.video.tiles import choose_tile
+
+AHEAD = 2
+"""Frames that decoding may be ahead of the network, and the network of encoding."""
+
+_DECODER_FRAMES = 24  # a decoder's references, PySceneDetect's look-ahead, a window, and their conversions
+_ENCODER_FRAMES = 20  # an encoder's look-ahead and references at large sizes, 4:2:0
+_DEVICE_SHARE = 0.8  # of an accelerator's memory, for tiles
+_COMPILER = 400_000_000  # bytes that compiling takes for a while
 
 
-def fitting_network(network: Network, height: int, width: int, options: Options) -> TiledNetwork:
-    """The network with tiles that the memory allows. Raises UserError when not even small ones fit."""
-    overlap = 32 if options.overlap is None else options.overlap
-    budget = options.memory or psutil.virtual_memory().available // 2
-    most = budget // 20_000
+def fitting_tile(network: Network, height: int, width: int, dtype: np.dtype, options: Options) -> tuple[int, int]:
+    """(height, width) of the tiles that the memory allows, or that were asked for.
+
+    Raises UserError when not even the smallest fit, or when those asked for are no larger than their overlap.
+    """
+    overlap = network.overlap if options.overlap is None else options.overlap
+    if options.tile is not None:
+        for side, length in zip(options.tile, (height, width), strict=True):
+            if side < length and side <= overlap:
+                raise UserError(f"a tile side of {side} is not larger than the overlap of {overlap} pixels")
+        return options.tile
+    budget = available() // 2 if options.memory is None else options.memory
+    pipeline = psutil.Process().memory_info().rss + pipeline_bytes(network.frames, height, width, dtype, options)
+    room = budget - pipeline
+    device = jax.devices()[0]
+    if device.platform == "cpu":
+        room = (room - _COMPILER) // len(jax.devices())
+    else:
+        statistics = device.memory_stats() or {}
+        room = int(_DEVICE_SHARE * (statistics.get("bytes_limit", room) - statistics.get("bytes_in_use", 0)))
     try:
-        tile = options.tile or choose_tile(height, width, overlap, most)
+        return choose_tile(height, width, overlap, max(room, 0) // network.bytes_per_pixel)
     except ValueError:
-        raise UserError(f"--memory {budget / 1e9:.1f}GB is too little for frames of {width}x{height}") from None
-    return TiledNetwork(network.apply, tile, overlap, shrink=options.rate_only)
+        least = pipeline + _COMPILER + (2 * overlap) ** 2 * network.bytes_per_pixel
+        raise UserError(
+            f"{budget / 1e9:.1f} GB of memory is too little for frames of {width}x{height}:"
+            f" --memory {least / 1e9 + 0.1:.1f}GB would do"
+        ) from None
+
+
+def pipeline_bytes(frames: int, height: int, width: int, dtype, options: Options) -> int:
+    """What decoding, the windows' results and encoding hold, without the network."""
+    scale = 1 if options.rate_only else SCALE
+    before = 3 * height * width * np.dtype(dtype).itemsize
+    after = 3 * height * width * scale**2
+    canvas = (2 * frames - 1) * after * 2
+    waiting = (AHEAD + 3) * after * np.dtype(dtype).itemsize * (2 if options.side_by_side else 1)
+    encoder = _ENCODER_FRAMES * after // 2 * np.dtype(dtype).itemsize * (2 if options.side_by_side else 1)
+    return _DECODER_FRAMES * before + canvas + waiting + encoder
+
+
+def available() -> int:
+    """Bytes that this process could still get: of the machine, or of its container when that is less."""
+    free = psutil.virtual_memory().available
+    for limit, used in (
+        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+        ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ):
+        try:
+            free = min(free, int(Path(limit).read_text()) - int(Path(used).read_text()))
+        except (OSError, ValueError):  # no such limit, or "max"
+            continue
+    return free

@@ -8,7 +8,15 @@ from typing import Any
 
 import jax
 
-from yogo_jax.video.tiles import Apply
+from yogo_jax.video.options import Options
+from yogo_jax.video.tiles import Apply, TiledNetwork
+
+_BYTES_PER_FILTER = 128
+"""XLA's temporaries for YOGO by `memory_analysis`: 896 bytes a pixel and filter for 7 output frames, at 16 and
+64 filters, tiles of 64 and 128 pixels alike."""
+
+_BYTES_OF_IMAGE = 16 * 3 * 4 * 4
+"""The tile's result in float32, and steps on its way to 16 bits."""
 
 
 @dataclass(frozen=True)
@@ -19,13 +27,21 @@ class Network:
       apply: [B, N, h, w, 3] float32 RGB in [0, 1] → [B, 2N−1, 4h, 4w, 3]; traced by jit.
       identity: differs between networks that give different results; resuming compares it.
       frames: N.
-      multiple: sides that the network computes on without padding are multiples of it.
+      bytes_per_pixel: memory that a tile takes for each of its pixels, all frames together.
+      overlap: input pixels that tiles share, for a seam that does not show.
     """
 
     apply: Apply
     identity: str
     frames: int = 4
-    multiple: int = 4
+    bytes_per_pixel: int = 20_000
+    overlap: int = 32
+
+
+def tiled(network: Network, tile: tuple[int, int], options: Options) -> TiledNetwork:
+    """The network on frames of any size, in tiles (height, width), over all devices."""
+    overlap = network.overlap if options.overlap is None else options.overlap
+    return TiledNetwork(network.apply, tile, overlap, shrink=options.rate_only)
 
 
 def load_network(weights: Path | None = None, frames: int = 4) -> Network:
@@ -41,4 +57,5 @@ def load_network(weights: Path | None = None, frames: int = 4) -> Network:
         return output.image
 
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Network(partial(apply, jax.device_put(params)), digest, frames, getattr(config, "multiple", 4))
+    bytes_per_pixel = (2 * frames - 1) * (_BYTES_PER_FILTER * getattr(config, "filters", 64) + _BYTES_OF_IMAGE)
+    return Network(partial(apply, jax.device_put(params)), digest, frames, bytes_per_pixel)

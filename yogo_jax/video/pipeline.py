@@ -17,16 +17,14 @@ from yogo_jax.video.encoding import Encoding, choose
 from yogo_jax.video.folder import FolderReader, PngFolder
 from yogo_jax.video.frames import Video
 from yogo_jax.video.job import Job, fingerprint
-from yogo_jax.video.memory import fitting_network
+from yogo_jax.video.memory import AHEAD, fitting_tile
 from yogo_jax.video.mux import assemble
-from yogo_jax.video.network import Network
+from yogo_jax.video.network import Network, tiled
 from yogo_jax.video.options import Options
 from yogo_jax.video.prefetch import prefetch
 from yogo_jax.video.reader import VideoReader
 from yogo_jax.video.render import Counts, Rendering, render
 from yogo_jax.video.segments import Segments
-
-_AHEAD = 4  # frames that decoding may be ahead of the network, and the network of encoding
 
 
 @dataclass
@@ -83,14 +81,16 @@ def upscale_file(
     encoding = _encoding(video, output, options)
     if encoding is not None and source.is_file():
         check_streams(source, output, options.drop)
-    tiled = fitting_network(network, video.height, video.width, options)
-    job = Job(output, _conditions(source, network, options, encoding, tiled.tile), options.overwrite)
+    fitting = fitting_tile(network, video.height, video.width, video.dtype, options)
+    job = Job(output, _conditions(source, network, options, encoding), options.overwrite)
+    tile = job.tile(fitting)
     sink = PngFolder(job.folder / "frames") if encoding is None else Segments(job.folder / "segments", encoding)
-    summary = Summary(str(source), str(output), resumed=sink.done, tile=tiled.tile)
+    summary = Summary(str(source), str(output), resumed=sink.done, tile=tile)
     counts, begin, end = Counts(), 0, 0
     try:
-        rendered = render(prefetch(reader, _AHEAD), tiled, Rendering.of(network, options), counts, sink.done)
-        for shown, image in prefetch(rendered, _AHEAD):
+        work = tiled(network, tile, options)
+        rendered = render(prefetch(reader, AHEAD), work, Rendering.of(network, options), counts, sink.done)
+        for shown, image in prefetch(rendered, AHEAD):
             if summary.frames_out == 0:
                 begin = shown.pts if options.start > 0 else round(2 * reader.begin / video.time_base)
             if image is not None:
@@ -115,7 +115,7 @@ def upscale_file(
     summary.frames_in, summary.cuts, summary.duplicates = counts.frames, counts.cuts, counts.duplicates
     summary.damaged = reader.damaged
     summary.video_seconds = float((end - begin) * video.time_base / 2)
-    summary.seconds, summary.network_seconds = time.perf_counter() - began, tiled.seconds
+    summary.seconds, summary.network_seconds = time.perf_counter() - began, work.seconds
     return summary
 
 
@@ -148,15 +148,13 @@ def _encoding(video: Video, output: Path, options: Options) -> Encoding | None:
     return encoding
 
 
-def _conditions(
-    source: Path, network: Network, options: Options, encoding: Encoding | None, tile: tuple[int, int]
-) -> dict[str, str]:
+def _conditions(source: Path, network: Network, options: Options, encoding: Encoding | None) -> dict[str, str]:
     """All that the frames of the output depend on."""
-    rest = dataclasses.replace(options, overwrite=False, memory=None, drop=frozenset())
+    rest = dataclasses.replace(options, overwrite=False, drop=frozenset())
     return {
         "the input": fingerprint(source),
         "the weights": network.identity,
-        "the options": repr((rest, tile)),
+        "the options": repr(rest),
         "the encoder": repr((encoding, av.library_versions)),
     }
 
