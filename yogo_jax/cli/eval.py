@@ -29,6 +29,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.batch < 1:
         raise UserError(f"--batch {args.batch}: it takes 1 or more")
+    if args.model != "network" and (args.weights or args.config):
+        raise UserError(f"--model {args.model} is no network: it takes no --weights and no --config")
     distributed.initialise()
     results = score(_model(args), find_clips(args.data, args.source, args.list), args.out, args.batch)
     if results:
@@ -40,8 +42,6 @@ def _model(args: argparse.Namespace) -> Model:
     if args.model == "network":
         config = load_config(args.config, args.overrides).model if args.config else None
         return network(args.weights, config, args.name)
-    if args.weights or args.config:
-        raise UserError(f"--model {args.model} is no network: it takes no --weights and no --config")
     model = BASELINES[args.model]
     return dataclasses.replace(model, name=args.name or model.name)
 

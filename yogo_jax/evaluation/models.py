@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import flax.linen as nn
 import jax
 import numpy as np
 from flax.traverse_util import flatten_dict
 
-from yogo_jax.configuration import ModelConfig
+from yogo_jax.configuration import ModelConfig, model_config
+from yogo_jax.errors import UserError
 from yogo_jax.evaluation import baselines
 from yogo_jax.info import cost
 from yogo_jax.weights import check_shapes, default_weights, load_weights, parameter_shapes
@@ -27,6 +29,7 @@ class Model:
         parameters: a tree of arrays, `{}` for a baseline.
         rate: 2 when it is given every other frame (T = 2N − 1), 1 when it is given all (T = N).
         identity: plain values by which to find it again, and to tell its results from another's.
+        module: the Flax module of a network; its intermediates can be looked at.
         size: number of parameters, the auxiliary heads' included, as the paper counts.
         multiply_adds: of its convolutions on Table 2's input (4 frames of 180×144), as the paper counts.
     """
@@ -36,6 +39,7 @@ class Model:
     parameters: Any = field(default_factory=dict, repr=False)
     rate: int = 2
     identity: dict[str, Any] = field(default_factory=dict)
+    module: nn.Module | None = None
     size: int = 0
     multiply_adds: int = 0
 
@@ -84,6 +88,22 @@ def network(weights: str | Path | None = None, config: ModelConfig | None = None
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
             "config": dataclasses.asdict(config),
         },
+        module=module,
         size=costs.parameters,
         multiply_adds=costs.multiply_adds,
     )
+
+
+def of_results(model: dict[str, Any]) -> Model:
+    """The model that a run's `results.json` describes under "model".
+
+    Raises:
+        UserError: its weights have moved or changed.
+    """
+    name = model["name"]
+    if "baseline" in model:
+        return dataclasses.replace(BASELINES[model["baseline"]], name=name)
+    found = network(model["weights"], model_config(model["config"]), name)
+    if found.identity["sha256"] != model["sha256"]:
+        raise UserError(f"{model['weights']}: not the weights that {name} was scored with; evaluate it again")
+    return found

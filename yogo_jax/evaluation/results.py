@@ -105,7 +105,7 @@ def write_results(folder: Path, clips: list[ClipScores], results: dict[str, Any]
     for clip in clips:
         values = zip(*(clip.scores[name] for name in METRICS), strict=True)
         frames += [[clip.name, i, int(clip.known[i]), *scores] for i, scores in enumerate(values)]
-    _write(folder / "frames.csv", _csv(frames))
+    write_text(folder / "frames.csv", _csv(frames))
 
     groups = ("", "known_", "made_")
     table = [["clip", "frames", *(prefix + name for prefix in groups for name in METRICS)]]
@@ -113,8 +113,8 @@ def write_results(folder: Path, clips: list[ClipScores], results: dict[str, Any]
     for name, clip in [*results["clips"].items(), ("total", total)]:
         parts = (clip, clip["known"], clip["made"])
         table.append([name, clip["frames"], *(part[metric] for part in parts for metric in METRICS)])
-    _write(folder / "clips.csv", _csv(table))
-    _write(folder / "results.json", json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    write_text(folder / "clips.csv", _csv(table))
+    write_text(folder / "results.json", json.dumps(results, indent=1, ensure_ascii=False) + "\n")
 
 
 def _csv(rows: list[list[Any]]) -> str:
@@ -123,7 +123,8 @@ def _csv(rows: list[list[Any]]) -> str:
     return text.getvalue()
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Write aside, then move into place."""
     aside = path.with_name(f".{path.name}.part")
     aside.write_text(text, encoding="utf-8")
     os.replace(aside, path)
@@ -144,3 +145,23 @@ def read_results(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: not the results of `yogo eval` ({error})") from error
     return results
+
+
+def read_frames(folder: Path) -> dict[str, dict[str, list]]:
+    """`frames.csv` of a finished run: clip → {"known": [bool], "psnr_y": [...], "ssim_y": [...]}.
+
+    Raises:
+        UserError: no such file, or not one of ours.
+    """
+    path = folder / "frames.csv"
+    clips: dict[str, dict[str, list]] = {}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for line in csv.DictReader(file):
+                clip = clips.setdefault(line["clip"], {"known": [], "psnr_y": [], "ssim_y": []})
+                clip["known"].append(line["known"] == "1")
+                for name in ("psnr_y", "ssim_y"):
+                    clip[name].append(float(line[name]))
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        raise UserError(f"{path}: not the frames of a finished `yogo eval` ({error})") from error
+    return clips
