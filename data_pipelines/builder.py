@@ -88,6 +88,12 @@ class ClipBuilder(dataset_builder.FileReaderBuilder):
             )
         super().download_and_prepare(**kwargs)
 
+    def _log_download_bytes(self) -> None:
+        print(f"Writing {self.name} to {self.data_dir}")  # nothing is downloaded, as TFDS would say
+
+    def _log_download_done(self) -> None:
+        pass
+
     def _download_and_prepare(self, dl_manager, download_config=None) -> None:
         plan = self._plan()
         fingerprint = _fingerprint(plan)

@@ -37,7 +37,7 @@ def make_train_input(
     local = _local_batch(config.batch, process_count)
     _check(config)
     examples = (
-        _mixture(config, seed)
+        clip_stream(config, seed)
         .seed(seed)
         .random_map(Augment(config.patch, config.time_reversal, config.codec_fraction, config.codec_crf))
     )
@@ -91,6 +91,16 @@ def count_examples(config: DataConfig) -> int:
     return sum(len(indices) for _, indices, _ in _groups(config))
 
 
+def clip_stream(config: DataConfig, seed: int) -> grain.MapDataset:
+    """The endless stream of clips that training reads: those of one weight are shuffled among themselves."""
+    groups = _groups(config)
+    shuffled = [
+        grain.MapDataset.source(_Subset(source, indices)).seed(seed + number).shuffle().repeat()
+        for number, (source, indices, _) in enumerate(groups)
+    ]
+    return grain.MapDataset.mix(shuffled, [weight * len(indices) for _, indices, weight in groups])
+
+
 class _Subset(Sequence[Clip]):
     """Some examples of a source."""
 
@@ -103,16 +113,6 @@ class _Subset(Sequence[Clip]):
 
     def __getitem__(self, index):
         return self._source[int(self._indices[index])]
-
-
-def _mixture(config: DataConfig, seed: int) -> grain.MapDataset:
-    """An endless stream of clips, each group of one weight shuffled by itself."""
-    groups = _groups(config)
-    shuffled = [
-        grain.MapDataset.source(_Subset(source, indices)).seed(seed + number).shuffle().repeat()
-        for number, (source, indices, _) in enumerate(groups)
-    ]
-    return grain.MapDataset.mix(shuffled, [weight * len(indices) for _, indices, weight in groups])
 
 
 def _groups(config: DataConfig) -> list[tuple[Source, np.ndarray, float]]:

@@ -59,8 +59,9 @@ class Source:
             if part not in clips["splits"]:
                 raise UserError(f"{self.directory} has no split {part!r}: it has {', '.join(clips['splits'])}")
             self.runs += [ClipRun(*run) for run in clips["splits"][part]]
-        builder = tfds.builder_from_directory(self.directory)  # pyright: ignore[reportCallIssue]
-        self._examples = builder.as_data_source(split, decoders={"frames": _Encoded()})
+        builder = tfds.builder_from_directory(self.directory)
+        decoders = {"frames": _Encoded()}
+        self._examples = builder.as_data_source(split, decoders=decoders)  # pyright: ignore[reportCallIssue]
         self._cache: dict[int, Clip] = {}
         self._room = cache_bytes
 
