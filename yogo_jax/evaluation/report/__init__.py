@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from yogo_jax.errors import UserError
 from yogo_jax.evaluation.clips import Clip, find_clips
 from yogo_jax.evaluation.models import of_results
@@ -92,8 +94,8 @@ def _choose(frames: Frames) -> list[tuple[str, int]]:
     """In each of the first clips, the made frame on which the methods are furthest apart in PSNR."""
     places = []
     for clip, methods in list(frames.items())[:EXHIBITS]:
-        scores = [one["psnr_y"] for one in methods.values()]
-        spread = [max(at) - min(at) if len(at) > 1 else -at[0] for at in zip(*scores, strict=True)]
+        scores = np.array([one["psnr_y"] for one in methods.values()])
+        spread = np.ptp(scores, axis=0) if len(scores) > 1 else -scores[0]
         made = [i for i, known in enumerate(next(iter(methods.values()))["known"]) if not known]
         places.append((clip, max(made, key=lambda i: spread[i])))
     return places

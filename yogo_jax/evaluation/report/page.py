@@ -76,10 +76,9 @@ def known_and_made(runs: Sequence[dict[str, Any]]) -> str:
     lines = []
     for run in runs:
         figures = (f"<td>{run[g]['psnr_y']:.2f}</td><td>{run[g]['ssim_y']:.4f}</td>" for g in ("known", "made"))
-        data = run["data"]["name"]
-        lines.append(
-            f"<tr><td>{escape(run['model']['name'])}</td><td>{escape(SETS.get(data, str(data)))}</td>{''.join(figures)}</tr>"
-        )
+        name, data = run["model"]["name"], run["data"]["name"]
+        texts = "".join(f"<td>{escape(text)}</td>" for text in (name, SETS.get(data, str(data))))
+        lines.append(f"<tr>{texts}{''.join(figures)}</tr>")
     return f'<h3>Known and made frames</h3><div class="scroll"><table>{head}{"".join(lines)}</table></div>'
 
 
