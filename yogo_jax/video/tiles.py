@@ -5,6 +5,7 @@ over a short ramp in the middle of what they share, so that every pixel shown li
 (overlap − ramp) / 2 pixels inside its tile.
 """
 
+import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -51,17 +52,17 @@ class Tiling:
     def weights(self, scale: int) -> np.ndarray:
         """[tiles, tile · scale] float32; over the tiles they add up to 1 at every pixel."""
         position = (np.arange(self.tile * scale) + 0.5) / scale
-        rising = [np.ones_like(position)]
-        weights = []
-        for left, right in zip(self.starts, self.starts[1:], strict=False):
-            shared = left + self.tile - right
-            ramp = min(RAMP, shared)
-            begin = right + (shared - ramp) / 2
-            falling = 1 - np.clip((left + position - begin) / max(ramp, 1e-6), 0, 1)
-            weights.append(rising[-1] * falling)
-            rising.append(np.clip((right + position - begin) / max(ramp, 1e-6), 0, 1))
-        weights.append(rising[-1])
-        return np.stack(weights).astype(np.float32)
+        pairs = list(itertools.pairwise(self.starts))
+        # No longer than a step from tile to tile, so that a ramp ends before the next begins.
+        ramp = min(
+            [RAMP, *(right - left for left, right in pairs), *(left + self.tile - right for left, right in pairs)]
+        )
+        weights = np.ones((len(self.starts), len(position)), np.float32)
+        for number, (left, right) in enumerate(pairs):
+            begin = (left + self.tile + right - ramp) / 2
+            weights[number] *= 1 - np.clip((left + position - begin) / max(ramp, 1e-6), 0, 1)
+            weights[number + 1] *= np.clip((right + position - begin) / max(ramp, 1e-6), 0, 1)
+        return weights
 
 
 class TiledNetwork:
