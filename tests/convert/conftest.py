@@ -51,6 +51,11 @@ CONFIGS = {name: YOGOConfig(**(YOGO_TINY | changes)) for name, changes in VARIAN
 }
 
 
+@pytest.fixture(params=[CONFIGS[name] for name in VARIANTS], ids=VARIANTS.keys())
+def yogo_config(request):
+    return request.param
+
+
 @pytest.fixture(params=CONFIGS.values(), ids=CONFIGS.keys())
 def any_config(request):
     return request.param
