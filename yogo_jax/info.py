@@ -38,7 +38,8 @@ def cost(model: nn.Module, frames: tuple[int, ...] = PAPER_FRAMES) -> Cost:
     shapes = jax.ShapeDtypeStruct(frames, jnp.float32)
     variables = jax.eval_shape(model.init, jax.random.key(0), shapes)
     by_module: dict[str, int] = {}
-    for path, leaf in flatten_dict(variables["params"]).items():
+    flat: dict[tuple[str, ...], Any] = dict(flatten_dict(variables["params"]))
+    for path, leaf in flat.items():
         module = "/".join(path[:-1][:2])
         by_module[module] = by_module.get(module, 0) + math.prod(leaf.shape)
     jaxpr = jax.make_jaxpr(model.apply)({"params": variables["params"]}, shapes)

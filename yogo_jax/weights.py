@@ -37,7 +37,8 @@ def parameter_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Path → shape of every parameter of a network."""
     frames = jax.ShapeDtypeStruct((1, 2, 8, 8, 3), jnp.float32)
     variables = jax.eval_shape(config.build().init, jax.random.key(0), frames)
-    return {path: leaf.shape for path, leaf in flatten_dict(variables["params"], sep="/").items()}
+    flat: dict[str, Any] = dict(flatten_dict(variables["params"], sep="/"))
+    return {path: leaf.shape for path, leaf in flat.items()}
 
 
 def save_weights(

@@ -8,7 +8,7 @@ the fast form:
   * with stride 1, ∂x is the convolution of ∂y with the kernel turned by 180° and its channel axes swapped;
   * with stride 2, each of the four parities of ∂x is a 2×2 convolution of ∂y: one convolution with four times
     the channels, then a shuffle;
-  * ∂w is one matrix product for each kernel row.
+  * ∂w is one matrix product.
 
 Other platforms have their own ways to transpose a convolution, and use them.
 """
@@ -91,19 +91,25 @@ def _canonical_gradients(x, kernel, g, *, stride):
 
 
 def _kernel_gradient(x, kernel, g, stride):
+    """∂w[ky, kx] = Σ x[stride·y + ky, stride·x + kx]ᵀ g[y, x], over examples and pixels.
+
+    With the shifts along x laid side by side in the image, and those along y in the gradient, it is one matrix
+    product. A stride takes the rows of each ky apart first, and has a product for each.
+    """
     size, (_, height, width, features) = kernel.shape[0], g.shape
-    pad = size // 2
+    channels, pad = kernel.shape[2], size // 2
     x = jnp.pad(x, ((0, 0), (pad, pad + stride - 1), (pad, pad + stride - 1), (0, 0)))
-    shifted = [x[:, :, k : k + stride * width : stride] for k in range(size)]
-    columns = jnp.concatenate(shifted, axis=-1)  # [B, H', W, k·C]
-    g = g.reshape(-1, features)
-    rows = [
-        lax.dot_general(
-            columns[:, k : k + stride * height : stride].reshape(-1, columns.shape[-1]),
-            g,
-            (((0,), (0,)), ((), ())),
-            preferred_element_type=jnp.float32,
-        )
-        for k in range(size)
-    ]
-    return jnp.stack(rows).reshape(kernel.shape).astype(kernel.dtype)
+    columns = jnp.concatenate([x[:, :, k : k + stride * width : stride] for k in range(size)], axis=-1)
+    if stride == 1:
+        below = [jnp.pad(g, ((0, 0), (k, size - 1 - k), (0, 0), (0, 0))) for k in range(size)]
+        product = _outer(columns, jnp.concatenate(below, axis=-1)).reshape(size, channels, size, features)
+        gradient = product.transpose(2, 0, 1, 3)
+    else:
+        gradient = jnp.stack([_outer(columns[:, k : k + stride * height : stride], g) for k in range(size)])
+    return gradient.reshape(kernel.shape).astype(kernel.dtype)
+
+
+def _outer(a, b):
+    """`[B, H, W, m]` and `[B, H, W, n]` → `[m, n]`, summed over all else in float32."""
+    a, b = a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1])
+    return lax.dot_general(a, b, (((0,), (0,)), ((), ())), preferred_element_type=jnp.float32)

@@ -100,9 +100,12 @@ class _Strips:
         self.pixels = x.shape[0] * x.shape[1] * x.shape[2]
         width = x.shape[3] // groups
         fit = strip_bytes // (groups * taps * (width + -width % 8) * 4)
-        self.length = min(self.pixels, max(fit, 1))
+        self.length = max(fit, 1)
+        if isinstance(self.pixels, int):  # and not a symbol, in an exported program for all sizes
+            least = -(-self.pixels // self.length)
+            even = (count for count in range(least, 2 * least + 1) if self.pixels % count == 0)
+            self.length = -(-self.pixels // next(even, least))  # an even division needs no padded copy
         self.count = -(-self.pixels // self.length)
-        self.length = -(-self.pixels // self.count)
 
     def cut(self, array):
         """`[B, H, W, …]` → `[strips, length, …]`, zeros at the end."""
@@ -179,7 +182,8 @@ def _weights(fraction, mask):
 
 def _blend(corners, weights):
     """Σ weight · corner, in float32: `[P, G, k·k, c]`."""
-    return sum(w[..., None] * c.astype(jnp.float32) for w, c in zip(weights, corners, strict=True))
+    terms = [w[..., None] * c.astype(jnp.float32) for w, c in zip(weights, corners, strict=True)]
+    return (terms[0] + terms[1]) + (terms[2] + terms[3])
 
 
 def _forward(x, offset, mask, kernel, *, strip_bytes):

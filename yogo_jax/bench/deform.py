@@ -1,0 +1,58 @@
+"""`yogo bench deform`: the deformable convolution, forward and with all gradients."""
+
+import argparse
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from yogo_jax.bench.measure import Work, compare, table, use_threads
+from yogo_jax.errors import UserError
+from yogo_jax.ops.deform_conv import deform_conv2d
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--channels", type=int, default=64)
+    parser.add_argument("--groups", type=int, default=8)
+    parser.add_argument("--width", type=int, default=180)
+    parser.add_argument("--height", type=int, default=144)
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=7, help="timed runs of each (default 7)")
+    parser.add_argument("--threads", type=int, default=2, help="cores to use (default 2)")
+    parser.add_argument("--against", choices=["torch"], help="run the same in PyTorch, and print ratios")
+
+
+def run(args: argparse.Namespace) -> None:
+    if args.channels % args.groups:
+        raise UserError(f"--channels {args.channels} is not a multiple of --groups {args.groups}")
+    use_threads(args.threads)
+    rng = np.random.default_rng(0)
+    pixels = (args.batch, args.height, args.width)
+    arrays = [
+        rng.standard_normal((*pixels, args.channels)),
+        2 * rng.standard_normal((*pixels, args.groups, 9, 2)),
+        rng.random((*pixels, args.groups, 9)),
+        0.05 * rng.standard_normal((3, 3, args.channels, args.channels)),
+    ]
+    arrays = [array.astype(np.float32) for array in arrays]
+    print(
+        f"{args.channels} channels, {args.groups} groups, {args.batch}×{args.width}×{args.height}, "
+        f"{args.threads} threads, float32; offsets of 2 px"
+    )
+    for what, gradient in (("forward", False), ("forward + backward", True)):
+        contenders = {f"jax {what}": partial(_jax, arrays, gradient)}
+        if args.against:
+            from yogo_jax.bench import torch_side
+
+            contenders |= torch_side.deform(arrays, gradient, args.threads)
+        print(table(compare(contenders, args.rounds)))
+
+
+def _jax(arrays: list[np.ndarray], gradient: bool) -> Work:
+    arguments = [jnp.asarray(array) for array in arrays]
+    function = deform_conv2d
+    if gradient:
+        function = jax.grad(lambda *a: deform_conv2d(*a).sum(), argnums=(0, 1, 2, 3))
+    compiled = jax.jit(function).lower(*arguments).compile()
+    return lambda: jax.block_until_ready(compiled(*arguments))
