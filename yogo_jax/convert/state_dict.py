@@ -5,9 +5,7 @@ trainers: any nesting of mappings is looked through, and any prefix before the f
 """
 
 import json
-import os
 import pickle
-import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -21,6 +19,7 @@ from safetensors.numpy import save_file
 from yogo_jax.configuration import ModelConfig, model_config
 from yogo_jax.convert.infer import FIRST
 from yogo_jax.errors import UserError
+from yogo_jax.files import written_aside
 
 Tensors = dict[str, np.ndarray]
 BOOKKEEPING = ("n_averaged", "initted", "step")
@@ -127,18 +126,12 @@ def choose(content: Mapping[str, Any], key: str | None = None) -> tuple[str, Ten
 
 def write(path: Path, tensors: Mapping[str, np.ndarray], config: ModelConfig) -> None:
     """Write a PyTorch state dict, aside first and then moved into place. Safetensors name the config as well."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-            aside = Path(folder, "weights")
-            if path.suffix == ".safetensors":
-                save_file(dict(tensors), aside, {"format": "pt", "config": json.dumps(asdict(config))})
-            else:
-                torch = require_torch()
-                torch.save({name: torch.from_numpy(array) for name, array in tensors.items()}, aside)
-            os.replace(aside, path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot write weights here: {error.strerror or error}") from error
+    with written_aside(path) as aside:
+        if path.suffix == ".safetensors":
+            save_file(dict(tensors), aside, {"format": "pt", "config": json.dumps(asdict(config))})
+        else:
+            torch = require_torch()
+            torch.save({name: torch.from_numpy(array) for name, array in tensors.items()}, aside)
 
 
 def require_torch() -> Any:
