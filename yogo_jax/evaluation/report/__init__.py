@@ -10,7 +10,7 @@ from yogo_jax.errors import UserError
 from yogo_jax.evaluation.clips import Clip, find_clips
 from yogo_jax.evaluation.models import of_results
 from yogo_jax.evaluation.report import page
-from yogo_jax.evaluation.report.exhibits import exhibit
+from yogo_jax.evaluation.report.exhibits import Examiner, exhibit
 from yogo_jax.evaluation.results import read_frames, read_results, write_text
 from yogo_jax.evaluation.table import SETS, rows_of
 
@@ -49,9 +49,7 @@ def build(folders: Sequence[Path], out: Path, chosen: Sequence[str] | None = Non
     shown = []
     if places:
         clips = _clips(runs[0], source)
-        models = [
-            of_results(run["model"]) for run in runs if run["model"]["name"] in drawn and run["data"]["name"] == data
-        ]
+        models = [Examiner(of_results(run["model"])) for run in runs if run["data"]["name"] == data]
         if missing := [clip for clip, _ in places if clip not in clips]:
             raise UserError(
                 f"{source or runs[0]['data']['source']}: clip {missing[0]} is not there any more (--source)"

@@ -1,5 +1,6 @@
 """What the report shows of one frame: every model run on the windows around it, and looked into."""
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -65,66 +66,19 @@ class Exhibit:
     looks: dict[str, Look] = field(default_factory=dict)
 
 
-def exhibit(clip: Clip, frame: int, models: Sequence[Model], profile_windows: int = 3) -> Exhibit:
-    """Run `models` on the window of `frame`, and on the next ones for the temporal profile.
+class Examiner:
+    """A model compiled to show what is in it: for each size it meets, once."""
 
-    Raises:
-        UserError: the clip cannot be read, or has no such frame.
-    """
-    shown = _windows_from(clip, frame, profile_windows)
-    position = frame - shown[0].start
-    pair = (position, position + 1) if position + 1 < len(KNOWN) else (position - 1, position)
-    truth = shown[0].frames[position]
-    made = {model.name: [_run(model, window) for window in shown] for model in models}
-    crop = _crop(truth, [quantise(outputs[0]["image"][position]) for outputs in made.values()])
-    row = crop[1] + crop[3] // 2
+    def __init__(self, model: Model):
+        self.name = model.name
+        self._model = model
+        whole = partial(_examine, model.module) if model.module else lambda p, x: {"image": model.apply(p, x)}
+        self._run = jax.jit(whole)
 
-    def profile(images: Sequence[np.ndarray]) -> np.ndarray:
-        """One row over time: each window gives the frames that it counts."""
-        return np.concatenate(
-            [image[i == 0 or w.counts, row] for i, (image, w) in enumerate(zip(images, shown, strict=True))]
-        )
-
-    looks = {}
-    for name, outputs in made.items():
-        first = outputs[0]
-        looks[name] = Look(
-            frame=quantise(first["image"][position]),
-            profile=profile([quantise(output["image"]) for output in outputs]),
-            **{key: first[key][position] for key in ("structure", "detail") if key in first},
-            **{key: first[key][list(pair)] for key in ("dfu", "fru") if key in first},
-        )
-    low = low_resolution(shown[0].frames).astype(np.float32)
-    overlays = np.stack([(low[max(time - 1, 0)] + low[time]) / 2 for time in pair]).astype(np.uint8)
-    truths = profile([window.frames for window in shown])
-    return Exhibit(clip.name, frame, bool(KNOWN[position]), truth, truths, row, crop, overlays, looks)
-
-
-def _windows_from(clip: Clip, frame: int, count: int) -> list[Window]:
-    """The window that counts `frame`, and up to count − 1 after it."""
-    found: list[Window] = []
-    for event in windows(clip):
-        if isinstance(event, End):
-            if event.error:
-                raise UserError(event.error)
-            break
-        if found or event.counts[max(frame - event.start, 0) : frame - event.start + 1].any():
-            found.append(event)
-        if len(found) == count:
-            break
-    if not found:
-        raise UserError(f"{clip.name}: it has no frame {frame}; the first one is 0")
-    return found
-
-
-def _run(model: Model, window: Window) -> dict[str, np.ndarray]:
-    """Images and maps [7, …] of a window; those that the model does not have are left out."""
-    frames = jnp.asarray(to_float(low_resolution(window.frames))[None, :: model.rate])
-    return {name: np.asarray(value[0]) for name, value in _look(model)(model.parameters, frames).items()}
-
-
-def _look(model: Model) -> Any:
-    return jax.jit(partial(_examine, model.module) if model.module else lambda p, x: {"image": model.apply(p, x)})
+    def __call__(self, window: Window) -> dict[str, np.ndarray]:
+        """Images and maps [7, …] of a window; those that the model does not have are left out."""
+        frames = jnp.asarray(to_float(low_resolution(window.frames))[None, :: self._model.rate])
+        return {name: np.asarray(value[0]) for name, value in self._run(self._model.parameters, frames).items()}
 
 
 def _examine(module: Any, parameters: Any, frames: jax.Array) -> dict[str, jax.Array]:
@@ -135,6 +89,65 @@ def _examine(module: Any, parameters: Any, frames: jax.Array) -> dict[str, jax.A
         if path[-1] in SOWN:
             found[SOWN[path[-1]]] = value.mean(-1)  # "forward" comes after "backward"
     return found
+
+
+def exhibit(clip: Clip, frame: int, models: Sequence[Examiner], profile_windows: int = 3) -> Exhibit:
+    """Run `models` on the window of `frame`, and on its neighbours for the temporal profile.
+
+    Raises:
+        UserError: the clip cannot be read, or has no such frame.
+    """
+    shown, here = _windows_around(clip, frame, profile_windows)
+    position = frame - shown[here].start
+    pair = (position, position + 1) if position + 1 < len(KNOWN) else (position - 1, position)
+    truth = shown[here].frames[position]
+    made = {model.name: [model(window) for window in shown] for model in models}
+    crop = _crop(truth, [quantise(outputs[here]["image"][position]) for outputs in made.values()])
+    row = crop[1] + crop[3] // 2
+
+    taken = [np.full(len(KNOWN), True), *(window.counts for window in shown[1:])]
+
+    def profile(images: Sequence[np.ndarray]) -> np.ndarray:
+        """One row over time, frames that two windows share taken once."""
+        return np.concatenate([image[frames, row] for image, frames in zip(images, taken, strict=True)])
+
+    looks = {}
+    for name, outputs in made.items():
+        at_hand = outputs[here]
+        looks[name] = Look(
+            frame=quantise(at_hand["image"][position]),
+            profile=profile([quantise(output["image"]) for output in outputs]),
+            **{key: at_hand[key][position] for key in ("structure", "detail") if key in at_hand},
+            **{key: at_hand[key][list(pair)] for key in ("dfu", "fru") if key in at_hand},
+        )
+    low = low_resolution(shown[here].frames).astype(np.float32)
+    overlays = np.stack([(low[max(time - 1, 0)] + low[time]) / 2 for time in pair]).astype(np.uint8)
+    truths = profile([window.frames for window in shown])
+    return Exhibit(clip.name, frame, bool(KNOWN[position]), truth, truths, row, crop, overlays, looks)
+
+
+def _windows_around(clip: Clip, frame: int, count: int) -> tuple[list[Window], int]:
+    """`count` windows, if the clip has as many, from the one that counts `frame`; and that one's number in them.
+
+    Near the clip's end the windows before it fill up the number.
+    """
+    recent: deque[Window] = deque(maxlen=count)
+    for event in windows(clip):
+        if isinstance(event, End):
+            if event.error:
+                raise UserError(event.error)
+            break
+        if len(recent) == count and _counts(recent[0], frame):
+            break
+        recent.append(event)
+    found = [_counts(window, frame) for window in recent]
+    if not any(found):
+        raise UserError(f"{clip.name}: it has no frame {frame}; the first one is 0")
+    return list(recent), found.index(True)
+
+
+def _counts(window: Window, frame: int) -> bool:
+    return 0 <= frame - window.start < len(KNOWN) and bool(window.counts[frame - window.start])
 
 
 def _crop(truth: np.ndarray, images: Sequence[np.ndarray]) -> tuple[int, int, int, int]:
