@@ -2,6 +2,7 @@
 
 import argparse
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -45,10 +46,11 @@ def _jax(config: ModelConfig, frames: np.ndarray, gradient: bool) -> Work:
     params = jax.jit(model.init)(jax.random.key(0), x[:1, :2, :16, :16])["params"]
 
     def forward(params, x):
-        return model.apply({"params": params}, x).image
+        out: Any = model.apply({"params": params}, x)
+        return out.image
 
     def loss(params, x):
-        images = model.apply({"params": params}, x, auxiliary=True)
+        images: Any = model.apply({"params": params}, x, auxiliary=True)
         return sum(image.mean() for image in images if image is not None)
 
     compiled = jax.jit(jax.grad(loss) if gradient else forward).lower(params, x).compile()

@@ -41,7 +41,8 @@ def deform(arrays: list[np.ndarray], gradient: bool, threads: int) -> Contenders
         bias = torch.zeros(kernel.shape[-1])
 
         def work() -> None:
-            y = deform_conv.deform_conv2d(*leaves, bias, backend)
+            x, offset, mask, weight = leaves
+            y = deform_conv.deform_conv2d(x, offset, mask, weight, bias, backend)
             if gradient:
                 torch.autograd.grad(y.sum(), leaves)
 
@@ -64,7 +65,7 @@ def model(config: ModelConfig, frames: np.ndarray, gradient: bool, threads: int)
             with torch.set_grad_enabled(gradient):
                 out = network(x, auxiliary=True) if gradient else network(x)
                 if gradient:
-                    sum(image.mean() for image in out if image is not None).backward()
+                    torch.stack([image.mean() for image in out if image is not None]).sum().backward()
                     network.zero_grad()
 
         return work

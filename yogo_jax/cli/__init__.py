@@ -11,6 +11,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from platformdirs import user_cache_path
+
 from yogo_jax.errors import UserError
 
 COMMANDS = {
@@ -39,6 +41,9 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one sub-command. Returns the exit code: 0, or 2 after a line on standard error."""
+    # Compiled programs are kept from run to run; JAX reads these when it is first imported.
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(user_cache_path("yogo-jax") / "compiled"))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "2")
     argv = list(sys.argv[1:] if argv is None else argv)
     command = next((word for word in argv if word in COMMANDS), None)
     parser = _parser(command)
