@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 
+from yogo_jax.errors import UserError
 from yogo_jax.video.options import Options
 from yogo_jax.video.tiles import Apply, TiledNetwork
 
@@ -50,6 +51,11 @@ def load_network(weights: Path | None = None, frames: int = 4) -> Network:
 
     path = default_weights() if weights is None else weights
     config, params = load_weights(path)
+    moments = getattr(config, "moments", (0.5,))
+    if len(moments) != 1:
+        raise UserError(
+            f"{path}: makes {len(moments)} frames between two; a video is upscaled with one (moments=(0.5,))"
+        )
     model = config.build()
 
     def apply(params, frames: jax.Array) -> jax.Array:
