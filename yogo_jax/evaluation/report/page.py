@@ -179,7 +179,8 @@ def _errors(shown: Exhibit) -> str:
     errors = {name: abs(look.frame.astype(np.float32).mean(-1) - truth) for name, look in shown.looks.items()}
     top = max(1.0, float(np.percentile(list(errors.values()), 99.5)))
     tiles = "".join(_figure(f"<b>{escape(name)}</b>mean {e.mean():.2f}", heat(e, top)) for name, e in errors.items())
-    return f'<h3>Error</h3><div class="scale">0 <i></i> {top:.0f} levels of 255</div><div class="tiles">{tiles}</div>'
+    scale = f'<div class="scale">0 <i></i> {top:.0f} levels of 255</div>'
+    return f'<h3>Error</h3>{scale}<div class="tiles large">{tiles}</div>'
 
 
 def _profiles(shown: Exhibit) -> str:
@@ -204,7 +205,7 @@ def _structure_and_detail(name: str, look: Look, shown: Exhibit) -> str:
         _figure(escape(caption), quantise(value if "structure" in caption else 0.5 + value / (2 * DETAIL_RANGE)))
         for caption, value in pairs
     )
-    return f'<h3>Structure and detail of {escape(name)}</h3><div class="tiles">{tiles}</div>'
+    return f'<h3>Structure and detail of {escape(name)}</h3><div class="tiles large">{tiles}</div>'
 
 
 def _maps(name: str, look: Look, shown: Exhibit) -> str:
