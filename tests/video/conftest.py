@@ -44,8 +44,9 @@ def _make_video(
     with av.open(str(path), "w") as container:
         video = container.add_stream(codec, rate=Fraction(25), options=options or {})
         video.height, video.width = images[0].shape[:2]
-        video.pix_fmt, video.codec_context.time_base = pix_fmt, time_base
-        video.time_base = time_base
+        video.pix_fmt = pix_fmt
+        if codec not in ("mpeg2video", "mpeg4"):  # their time base is one of few rates
+            video.codec_context.time_base = video.time_base = time_base
         configure(video)
         sound = container.add_stream(audio, rate=48000) if audio else None
         texts = av.open(str(subtitles)) if subtitles else None
@@ -65,8 +66,10 @@ def _make_video(
             part = av.AudioFrame.from_ndarray(wave[None], format="s16", layout="mono")
             part.sample_rate = 48000
             resampler = av.AudioResampler(sound.format, sound.layout, 48000, frame_size=sound.frame_size or None)
+            start = round(times[0] * time_base * 48000)
             for piece in [*resampler.resample(part), *resampler.resample(None)]:
-                piece.pts += round(times[0] * time_base * 48000)
+                piece.pts, piece.time_base = start, Fraction(1, 48000)
+                start += piece.samples
                 container.mux(sound.encode(piece))
             container.mux(sound.encode(None))
         if texts and words:
@@ -112,6 +115,16 @@ def _blend(frames):
     middle = (frames[:, :-1] + frames[:, 1:]) / 2
     pairs = jnp.stack([frames[:, :-1], middle], axis=2).reshape(frames.shape[0], -1, *frames.shape[2:])
     return imaging.upscale(jnp.concatenate([pairs, frames[:, -1:]], axis=1))
+
+
+def _nearest(frames):
+    """Every pixel, and every frame but the last, repeated."""
+    return jnp.repeat(jnp.repeat(jnp.repeat(frames, 2, axis=1)[:, :-1], 4, axis=2), 4, axis=3)
+
+
+@pytest.fixture(scope="session")
+def nearest() -> Network:
+    return Network(_nearest, "nearest")
 
 
 @pytest.fixture(scope="session")

@@ -98,7 +98,7 @@ def copied_packets(
             continue
         shift = round(timeline.begin / base)
         pts, dts = pts - shift, dts - shift
-        if matroska and pts < 0:
+        if matroska and pts < 0 and pts + (packet.duration or 0) <= 0:
             continue  # the encoder's run-up: Matroska has no negative times, and players would drop it
         # Matroska takes packets of equal times (subtitles), MP4 does not.
         dts = max(dts, last[index] + (not matroska)) if index in last else dts

@@ -1,5 +1,6 @@
 """Folders of images: read as a video, and written as PNG."""
 
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from av.error import FFmpegError
 from yogo_jax.errors import UserError
 from yogo_jax.video.colour import Colour, ToRGB, colour_of
 from yogo_jax.video.frames import Frame, Video
-from yogo_jax.video.reader import MAX_SIDE
+from yogo_jax.video.reader import MAX_SIDE, exact
 
 _ENDINGS = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".ppm", ".exr"}
 
@@ -39,8 +40,8 @@ class FolderReader:
         self.damaged, self.warnings = 0, []
         rate = Fraction(fps).limit_denominator(1001)
         files = image_files(path)
-        last = len(files) if end is None else min(len(files), -(-round(end * rate * 1000) // 1000))
-        self._files = list(enumerate(files))[int(start * rate) : last]
+        last = len(files) if end is None else math.ceil(exact(end) * rate)
+        self._files = list(enumerate(files))[int(exact(start) * rate) : last]
         if not self._files:
             raise UserError(f"{path} has no image between the times asked for")
         first = _decode(self._files[0][1])

@@ -57,6 +57,11 @@ def check_file(path: Path) -> None:
     raise UserError(f"{path} is {kind}: save it to a file first, it is read more than once")
 
 
+def exact(seconds: float) -> Fraction:
+    """The time that was meant by a floating-point number: 0.6 is three fifths."""
+    return Fraction(seconds).limit_denominator(1_000_000)
+
+
 def open_container(path: Path) -> InputContainer:
     """The container at `path`, with FFmpeg held to that one file. Raises UserError."""
     check_file(path)
@@ -95,7 +100,8 @@ class VideoReader:
         deinterlace: bool = True,
         tolerant: bool = False,
     ) -> None:
-        self.path, self._start, self._end = path, start, end
+        self.path, self._start = path, exact(start)
+        self._end = None if end is None else exact(end)
         self.damaged = 0
         self.warnings: list[str] = []
         with open_container(path) as container:
@@ -115,7 +121,7 @@ class VideoReader:
         with open_container(self.path) as container:
             stream = self._stream(container)
             if self._start > 0:
-                target = self._origin * self.video.time_base + Fraction(self._start)
+                target = self._origin * self.video.time_base + self._start
                 with contextlib.suppress(FFmpegError):  # where it cannot seek, it is read up to there
                     container.seek(int(target * av.time_base))
             frames = self._decode(container, stream)

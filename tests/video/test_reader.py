@@ -1,0 +1,138 @@
+"""What is refused, and in which words; damaged and interlaced files; a small part of the fuzzing."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from yogo_jax.errors import UserError
+from yogo_jax.video.options import Options
+from yogo_jax.video.pipeline import upscale_file
+from yogo_jax.video.reader import VideoReader, open_container
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def refuse(path: Path) -> str:
+    with pytest.raises(UserError) as error:
+        list(VideoReader(path))
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_files_that_are_not_videos(tmp_path):
+    (tmp_path / "empty.mp4").touch()
+    assert refuse(tmp_path / "empty.mp4").endswith("is empty (0 bytes)")
+    assert refuse(tmp_path / "none.mp4").endswith("does not exist")
+    os.mkfifo(tmp_path / "fifo.mp4")
+    assert "is a pipe: save it to a file first" in refuse(tmp_path / "fifo.mp4")
+    (tmp_path / "text.mp4").write_text("dear diary " * 1000)
+    assert "is not a video that FFmpeg can read" in refuse(tmp_path / "text.mp4")
+    (tmp_path / "noise.mkv").write_bytes(np.random.default_rng(0).bytes(50_000))
+    assert "is not a video that FFmpeg can read" in refuse(tmp_path / "noise.mkv")
+    (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXTINF:1,\n/etc/passwd\n#EXT-X-ENDLIST\n")
+    assert "is not a video that FFmpeg can read" in refuse(tmp_path / "list.m3u8")
+    (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile /etc/passwd\n")
+    assert "is not a video that FFmpeg can read" in refuse(tmp_path / "list.mp4")
+
+
+def test_sound_alone(tmp_path, pictures, make_video):
+    whole = make_video(tmp_path / "in.mkv", pictures(5), audio="libopus")
+    with av.open(str(whole)) as source, av.open(str(tmp_path / "sound.mkv"), "w") as target:
+        copy = target.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux(source.streams.audio[0]):
+            if packet.dts is not None:
+                packet.stream = copy
+                target.mux(packet)
+    assert refuse(tmp_path / "sound.mkv").endswith("has no video stream")
+
+
+def test_a_wrong_ending_does_not_matter(tmp_path, pictures, make_video):
+    video = make_video(tmp_path / "in.mkv", pictures(5))
+    assert len(list(VideoReader(video.rename(tmp_path / "in.txt")))) == 5
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_no_permission(tmp_path, pictures, make_video):
+    video = make_video(tmp_path / "in.mp4", pictures(2))
+    video.chmod(0)
+    assert "cannot be read: Permission denied" in refuse(video)
+
+
+def test_truncated(tmp_path, pictures, make_video, nearest):
+    whole = make_video(tmp_path / "in.mp4", pictures(30))
+    end = tmp_path / "index_at_the_end.mp4"
+    end.write_bytes(whole.read_bytes()[:-1000])
+    assert re.search("is not a video|has no video stream", refuse(end))
+    with (
+        open_container(whole) as container,
+        av.open(str(tmp_path / "fast.mp4"), "w", container_options={"movflags": "+faststart"}) as target,
+    ):
+        copy = target.add_stream_from_template(container.streams.video[0], opaque=True)
+        for packet in container.demux(container.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = copy
+                target.mux(packet)
+    data = (tmp_path / "fast.mp4").read_bytes()
+    (tmp_path / "fast.mp4").write_bytes(data[: len(data) * 2 // 3])
+    assert re.search(
+        r"is truncated: it has \d+ bytes of at least \d+; --damaged takes what is there", refuse(tmp_path / "fast.mp4")
+    )
+    options = Options(damaged=True, preset="ultrafast", tile=(48, 64), overlap=8)
+    summary = upscale_file(tmp_path / "fast.mp4", tmp_path / "out.mp4", nearest, options)
+    assert 5 < summary.frames_in < 30
+
+
+def test_ten_bits_and_a_varying_rate_of_a_real_file(shared):
+    path = shared / "data/clips/androidx/multi_period_sample.video.mp4"
+    with av.open(str(path)) as container:
+        expected = [frame.pts for frame, _ in zip(container.decode(video=0), range(6), strict=False)]
+    reader = VideoReader(path)
+    frames = [frame for frame, _ in zip(reader, range(6), strict=False)]
+    assert [frame.pts for frame in frames] == expected
+    assert (reader.video.width, reader.video.height, reader.video.colour.deep) == (1920, 1080, True)
+    assert frames[0].image.dtype == np.uint16
+    assert len(np.unique(frames[0].image[..., 1] >> 6)) > 256  # more levels than 8 bits have
+
+
+def test_interlaced_video_is_woven(tmp_path, pictures, make_video):
+    """Two fields of different times: combed when taken as one frame."""
+    images = pictures(8)
+    combed = [a.copy() for a in images[:-1:2]]
+    for whole, later in zip(combed, images[1::2], strict=True):
+        whole[1::2] = later[1::2]
+
+    def fields(stream):
+        stream.codec_context.flags |= av.codec.context.Flags.interlaced_dct | av.codec.context.Flags.interlaced_me
+
+    source = make_video(tmp_path / "in.mpg", combed, codec="mpeg2video", configure=fields)
+
+    def combs(reader):
+        frames = [frame.image.astype(int) for frame in reader]
+        assert len(frames) == 4
+        return np.mean([np.abs(2 * f[1:-1] - f[:-2] - f[2:]).mean() for f in frames])
+
+    woven = VideoReader(source)
+    assert combs(woven) < combs(VideoReader(source, deinterlace=False)) / 1.5
+    assert "interlaced" in woven.warnings[0]
+
+
+def test_transparency_is_dropped_and_said(tmp_path, make_video):
+    clear = [np.full((48, 64, 3), 80, np.uint8)] * 2
+    source = make_video(tmp_path / "in.mov", clear, codec="qtrle", pix_fmt="argb")
+    reader = VideoReader(source)
+    assert next(iter(reader)).image.shape == (48, 64, 3)
+    assert reader.warnings == [f"{source}: transparency is dropped"]
+
+
+def test_fuzzing_in_small():
+    """The whole of it is `python scripts/fuzz_video.py`."""
+    command = [sys.executable, str(ROOT / "scripts" / "fuzz_video.py"), "--cases", "40", "--first", "100000"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT)
+    assert run.returncode == 0, run.stdout
+    assert "40 cases, 0 problems" in run.stdout
