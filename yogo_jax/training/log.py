@@ -75,9 +75,9 @@ class Log:
         if self._tensorboard is not None:
             self._tensorboard.picture(step, "samples", path.read_bytes(), image.shape)
 
-    def pause(self) -> None:
-        """Leave what happened since the last record (an evaluation, a compilation) out of the next one's rate."""
-        self._since_time = time.monotonic()
+    def pause(self, step: int) -> None:
+        """Leave what happened up to `step` (a compilation, an evaluation) out of the next record's rate."""
+        self._since_step, self._since_time = step, time.monotonic()
 
     def close(self) -> None:
         """Write out everything."""

@@ -13,6 +13,9 @@ from yogo_jax.training.sharding import state_shardings
 
 _INIT_FRAMES = (1, 2, 16, 16, 3)  # [B, N, H, W, C]; the parameters do not depend on it
 
+# Run once: hundreds of random generators take a CPU's compiler six times as long to optimise as not to.
+_COMPILE_FAST = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+
 
 @flax.struct.dataclass
 class TrainState:
@@ -64,6 +67,16 @@ def abstract_state(
     return jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes, shardings
     )
+
+
+def new_state(
+    network: nn.Module, optimiser: optax.GradientTransformation, seed: int, averaged: bool, abstract: TrainState
+) -> TrainState:
+    """`initial_state` laid out as `abstract` says: the same numbers on any mesh."""
+    init = jax.jit(
+        initial_state, static_argnums=(0, 1, 3), out_shardings=shardings_of(abstract), compiler_options=_COMPILE_FAST
+    )
+    return init(network, optimiser, seed, averaged)
 
 
 def shardings_of(abstract: TrainState) -> TrainState:

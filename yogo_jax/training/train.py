@@ -20,7 +20,7 @@ from yogo_jax.training.guards import check_batch, check_config, offset_warnings,
 from yogo_jax.training.log import Log
 from yogo_jax.training.optimiser import make_optimiser
 from yogo_jax.training.sharding import make_mesh, put_batch, replicated
-from yogo_jax.training.state import TrainState, abstract_state, initial_state, shardings_of
+from yogo_jax.training.state import TrainState, abstract_state, new_state
 from yogo_jax.training.step import compile_train_step
 from yogo_jax.weights import save_weights
 
@@ -73,8 +73,7 @@ def train(config: Config, workdir: Path, *, init_from: Path | None = None, profi
         state, position = checkpoints.restore(abstract)
         batches.set_state(position)
     else:
-        init = jax.jit(initial_state, static_argnums=(0, 1, 3), out_shardings=shardings_of(abstract))
-        state = init(network, optimiser, options.seed, averaged)
+        state = new_state(network, optimiser, options.seed, averaged, abstract)
         if init_from is not None:
             params = initial_params(init_from, abstract)
             state = state.replace(params=params, average=jax.tree.map(jax.numpy.copy, params) if averaged else None)
@@ -102,6 +101,9 @@ def train(config: Config, workdir: Path, *, init_from: Path | None = None, profi
             if pending is not None:
                 window.append(_fetch(pending))
             pending = metrics
+            if step == first_step + 1:
+                jax.block_until_ready(metrics)
+                log.pause(step)  # compilation is no step's time
             last = step == options.steps
             stop = asked_to_stop(step)
             evaluated = evaluate is not None and (last or step % options.eval_every == 0)
@@ -128,7 +130,7 @@ def train(config: Config, workdir: Path, *, init_from: Path | None = None, profi
                 _export(state, config, workdir, mesh, scores)
             if kept:
                 checkpoints.save(state, config, batches.get_state(), scores)
-                log.pause()
+                log.pause(step)
             if failing:
                 checkpoints.close()
                 raise UserError(

@@ -1,0 +1,25 @@
+"""`yogo compile`: compile a training step ahead of time for a TPU topology, on a machine without one."""
+
+import argparse
+import os
+
+import jax
+
+from yogo_jax.configuration import load_config
+from yogo_jax.training.ahead_of_time import HBM, compile_for
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    parser.add_argument("--config", required=True, help="config file; --config.x.y=VALUE overrides its fields")
+    parser.add_argument(
+        "--topology", required=True, help=f"slice to compile for, such as v5e:16x16; generations: {', '.join(HBM)}"
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Compile and print."""
+    config = load_config(args.config, args.overrides)
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    jax.config.update("jax_platforms", os.environ["JAX_PLATFORMS"])  # the compiler alone is wanted of libtpu
+    print(compile_for(config, args.topology))

@@ -1,0 +1,213 @@
+"""Compile the training step for a TPU slice that is not there, and say what it would take of each chip.
+
+The compiler comes with `pip install yogo-jax[tpu]` and runs on any x86-64 Linux; no chip is touched and nothing is
+executed. What it says of memory and of collectives is what a slice would do; of time it says nothing.
+"""
+
+import math
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import topologies
+from jax.extend.core import jaxprs_in_params
+from jax.sharding import Mesh
+
+from yogo_jax.configuration import Config
+from yogo_jax.errors import UserError
+from yogo_jax.imaging import SCALE
+from yogo_jax.training.guards import check_config
+from yogo_jax.training.optimiser import make_optimiser
+from yogo_jax.training.sharding import batch_sharding, make_mesh
+from yogo_jax.training.state import abstract_state
+from yogo_jax.training.step import compile_train_step
+
+HBM = {"v4": 32 << 30, "v5e": 16 << 30, "v5p": 95 << 30, "v6e": 32 << 30}
+"""Bytes of memory of a chip, by generation (cloud.google.com/tpu/docs)."""
+
+CLIP_FRAMES = 7
+"""Frames of the data sets' clips."""
+
+_COLLECTIVES = "all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute"
+_ITEM_BYTES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s16": 2, "u16": 2, "s64": 8, "u64": 8, "f64": 8}
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What a compiled training step takes.
+
+    Attributes:
+      chips: of the topology.
+      batch: examples a step, over all chips.
+      arguments: bytes on one chip of the parameters, the average, the optimiser's state and the batch.
+      temporaries, code: bytes on one chip while it runs; outputs replace the arguments that they come from.
+      hbm: bytes that one chip has.
+      multiply_adds: of convolutions and matrix products, one step, over all chips, recomputation included.
+      collectives: kind → (how many, bytes), outside of loops; and those in loops, counted once, as "KIND in loops".
+    """
+
+    chips: int
+    batch: int
+    arguments: dict[str, int]
+    temporaries: int
+    code: int
+    hbm: int
+    multiply_adds: int
+    collectives: dict[str, tuple[int, int]]
+
+    @property
+    def total(self) -> int:
+        """Bytes on one chip."""
+        return sum(self.arguments.values()) + self.temporaries + self.code
+
+    def __str__(self) -> str:
+        lines = [f"chips          {self.chips}", f"global batch   {self.batch} ({self.batch / self.chips:g} a chip)"]
+        parts = {**self.arguments, "temporaries": self.temporaries, "code": self.code}
+        lines += [f"  {name:<13}{size / 2**20:>10,.1f} MiB a chip" for name, size in parts.items()]
+        share = 100 * self.total / self.hbm
+        verdict = "fits" if self.total <= self.hbm else "DOES NOT FIT"
+        lines.append(f"  in all       {self.total / 2**20:>10,.1f} MiB of {self.hbm / 2**20:,.0f} ({share:.0f} %): {verdict}")
+        lines.append(f"multiply-adds  {self.multiply_adds / 1e12:.3f} T a step")
+        lines += [
+            f"{kind:<22}{count:>5} × , {size / 2**20:,.2f} MiB a step" for kind, (count, size) in self.collectives.items()
+        ] or ["no collectives"]
+        return "\n".join(lines)
+
+
+def topology_devices(topology: str) -> list[jax.Device]:
+    """The devices of a TPU slice, such as "v5e:16x16", to compile for.
+
+    Raises:
+      UserError: no compiler here, or no such topology.
+    """
+    generation = topology.partition(":")[0]
+    if generation not in HBM or not re.fullmatch(r"\w+:\d+(x\d+)+", topology):
+        raise UserError(f"--topology {topology}: it takes GENERATION:AxB[xC] of {', '.join(HBM)}, such as v5e:16x16")
+    # The compiler asks Google's metadata server what machine it is on, unless it is told.
+    os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
+    os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-8")
+    os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
+    try:
+        return list(topologies.get_topology_desc(platform="tpu", topology_name=topology).devices)
+    except (ImportError, OSError):
+        raise UserError("no TPU compiler here: pip install 'yogo-jax[tpu]'") from None
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        if "libtpu" in reason:
+            raise UserError("no TPU compiler here: pip install 'yogo-jax[tpu]'") from error
+        raise UserError(f"--topology {topology}: {reason}") from error
+
+
+def compile_for(config: Config, topology: str, known_frames: int = CLIP_FRAMES // 2 + 1) -> Compiled:
+    """Compile `config`'s training step for a slice. Takes minutes.
+
+    Raises:
+      UserError: a topology or a config that cannot work, or a step that the chips have no memory for.
+    """
+    devices = topology_devices(topology)
+    check_config(config, len(devices))
+    mesh = make_mesh(config.train.fsdp, devices)
+    network, optimiser = config.model.build(), make_optimiser(config.optim, config.train.steps)
+    averaged = config.optim.ema_decay > 0
+    state = abstract_state(network, optimiser, averaged, mesh, config.train.fsdp_min_size)
+    batch = _abstract_batch(config, mesh, known_frames)
+    step = compile_train_step(network, optimiser, config.optim, mesh, state)
+    traced = step.trace(state, batch)
+    hbm = HBM[topology.partition(":")[0]]
+    try:
+        compiled = traced.lower().compile()
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise UserError(
+            f"{config.data.batch} examples on {len(devices)} chips of {hbm >> 30} GiB do not fit: "
+            "a smaller data.batch, optim.accumulate or model.remat=True"
+        ) from error
+    memory = compiled.memory_analysis()
+    return Compiled(
+        chips=len(devices),
+        batch=config.data.batch,
+        arguments={
+            "parameters": _local_bytes(state.params),
+            "average": _local_bytes(state.average),
+            "optimiser": _local_bytes(state.opt_state),
+            "batch": _local_bytes(batch),
+        },
+        temporaries=memory.temp_size_in_bytes,
+        code=memory.generated_code_size_in_bytes,
+        hbm=hbm,
+        multiply_adds=multiply_adds(traced.jaxpr.jaxpr) ,
+        collectives=collectives(compiled.as_text()),
+    )
+
+
+def multiply_adds(jaxpr: Any) -> int:
+    """Multiply-adds of the convolutions and matrix products of a program, loops and devices counted in full."""
+    return sum(_equation_multiply_adds(equation) for equation in jaxpr.eqns)
+
+
+def _equation_multiply_adds(equation: Any) -> int:
+    name, params = equation.primitive.name, equation.params
+    if name == "dot_general":
+        (contracted, _), _ = params["dimension_numbers"]
+        shape = equation.invars[0].aval.shape
+        return math.prod(equation.outvars[0].aval.shape) * math.prod(shape[axis] for axis in contracted)
+    if name == "conv_general_dilated":
+        kernel = equation.invars[1].aval.shape
+        outputs = kernel[params["dimension_numbers"].rhs_spec[0]]
+        return math.prod(equation.outvars[0].aval.shape) * math.prod(kernel) // outputs
+    inner = [multiply_adds(jaxpr) for jaxpr in jaxprs_in_params(params)]
+    if name == "cond":  # of alternatives, such as one for each platform, one runs
+        return max(inner)
+    times = params["length"] if name == "scan" else params["mesh"].size if name == "shard_map" else 1
+    return times * sum(inner)
+
+
+def collectives(hlo: str) -> dict[str, tuple[int, int]]:
+    """Kind → (how many, bytes of their results on one device) in a compiled program's text."""
+    found: dict[str, tuple[int, int]] = {}
+    for kind, size in _collectives(hlo):
+        count, total = found.get(kind, (0, 0))
+        found[kind] = count + 1, total + size
+    return dict(sorted(found.items()))
+
+
+def _collectives(hlo: str) -> Iterator[tuple[str, int]]:
+    entry = False
+    for line in hlo.splitlines():
+        if line and not line[0].isspace():  # a computation starts, or ends
+            entry = line.startswith("ENTRY")
+        match = re.search(rf"= (.*?) ({_COLLECTIVES})(-start)?\(", line)
+        if match:
+            shapes = [_shape_bytes(*shape) for shape in re.findall(r"(\w+)\[([\d,]*)\]", match[1])]
+            if match[3] and match[2] != "all-reduce":  # an asynchronous start's result holds its operands too
+                shapes = shapes[len(shapes) // 2 :]
+            yield match[2] if entry else f"{match[2]} in loops", sum(shapes)
+
+
+def _shape_bytes(dtype: str, dimensions: str) -> int:
+    return _ITEM_BYTES.get(dtype, 4) * math.prod(int(size) for size in dimensions.split(",") if size)
+
+
+def _abstract_batch(config: Config, mesh: Mesh, known: int) -> dict[str, jax.ShapeDtypeStruct]:
+    height, width = config.data.patch
+    shapes = {
+        "lr": (known, height, width, 3),
+        "hr": (2 * known - 1, SCALE * height, SCALE * width, 3),
+    }
+    sharding = batch_sharding(mesh)
+    return {
+        name: jax.ShapeDtypeStruct((config.data.batch, *shape), np.uint8, sharding=sharding)
+        for name, shape in shapes.items()
+    }
+
+
+def _local_bytes(tree: Any) -> int:
+    """Bytes of one device's share."""
+    return sum(
+        math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree)
+    )
