@@ -1,0 +1,165 @@
+"""Whole runs as users start them: interrupted in every way, and in two processes."""
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from data_pipelines.video_clips import VideoClips
+from scripts.generate_clips import write_clips
+from yogo_jax.training.checkpoint import Checkpoints
+from yogo_jax.training.log import read_records
+from yogo_jax.weights import load_weights
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = """
+from yogo_jax.configuration import base
+
+def get_config():
+    config = base()
+    config.model.update(filters=4, groups=1, fe_blocks=0, frb_backward=0, frb_forward=1, hfbs=1, pyramid_levels=1,
+                        dfu_direction="hidden", image_skip="interpolate")
+    config.data.update(data_dir={data!r}, train=("video_clips/train",), evaluation="video_clips/test", batch=2,
+                       patch=(8, 8), eval_patch=(8, 8), threads=1)
+    config.optim.update(learning_rate=1e-3, schedule="cosine", warmup_steps=2, ema_decay=0.9)
+    config.train.update(steps=40, log_every=1, eval_every=0, eval_examples=2, checkpoint_every=5)
+    return config
+"""
+
+
+class Runs:
+    """Starts `yogo train` with one config, in one directory for each run."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        write_clips(folder / "source", clips=3, frames=14, height=48, width=64)
+        VideoClips(source=folder / "source", held_out=["clip02"], data_dir=folder / "data", workers=1).download_and_prepare()
+        (folder / "config.py").write_text(CONFIG.format(data=str(folder / "data")))
+
+    def start(self, name: str, *overrides: str, **environment: str) -> subprocess.Popen:
+        environment = {
+            **os.environ,
+            "JAX_NUM_CPU_DEVICES": "1",
+            "JAX_COMPILATION_CACHE_DIR": str(self.folder / "compiled"),
+            "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+            **environment,
+        }
+        command = [sys.executable, "-m", "yogo_jax", "train", "--config", str(self.folder / "config.py")]
+        command += ["--workdir", str(self.folder / name), *(f"--config.{text}" for text in overrides)]
+        return subprocess.Popen(
+            command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+
+    def finish(self, *processes: subprocess.Popen) -> str:
+        outputs = [process.communicate(timeout=500)[0] for process in processes]
+        assert [process.returncode for process in processes] == [0] * len(processes), "\n".join(outputs)
+        return outputs[0]
+
+    def records(self, name: str) -> list[dict]:
+        records = read_records(self.folder / name / "log.jsonl")
+        return [{k: v for k, v in r.items() if k not in ("time", "examples_per_second")} for r in records]
+
+    def params(self, name: str) -> list[np.ndarray]:
+        return jax.tree.leaves(load_weights(self.folder / name / "weights.safetensors")[1])
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> Runs:
+    return Runs(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="module")
+def unbroken(runs) -> str:
+    runs.finish(runs.start("unbroken"))
+    return "unbroken"
+
+
+def test_a_run_killed_at_random_moments_ends_bit_for_bit_like_an_unbroken_one(runs, unbroken):
+    rng = random.Random(0)
+    log = runs.folder / "broken" / "log.jsonl"
+    for number, signum in ((8, signal.SIGKILL), (17, signal.SIGTERM), (26, signal.SIGKILL)):
+        process = runs.start("broken")
+        while process.poll() is None and (not log.is_file() or log.read_text().count("\n") < number):
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.1))
+        process.send_signal(signum)
+        output, _ = process.communicate(timeout=500)
+        assert process.returncode in ((-9,) if signum == signal.SIGKILL else (0,)), output
+        if signum == signal.SIGTERM:
+            assert "asked to stop: saved at step" in output
+    assert "going on from step" in runs.finish(runs.start("broken"))
+    assert runs.records("broken") == runs.records(unbroken)
+    assert len(runs.records(unbroken)) == 40
+    for ours, theirs in zip(runs.params("broken"), runs.params(unbroken), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_two_processes_train_like_one_and_one_goes_on_from_their_checkpoint(runs, unbroken):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    shared = {"YOGO_COORDINATOR": address, "YOGO_PROCESSES": "2"}
+    both = [
+        runs.start("two", "train.steps=6", "optim.schedule=piecewise", **shared, YOGO_PROCESS=str(process))
+        for process in range(2)
+    ]
+    runs.finish(*both)
+    runs.finish(runs.start("two", "train.steps=10", "train.fsdp=1", "optim.schedule=piecewise"))
+    runs.finish(runs.start("one", "train.steps=10", "optim.schedule=piecewise"))
+    ours, theirs = runs.records("two"), runs.records("one")
+    assert [record["step"] for record in ours] == list(range(1, 11))
+    for a, b in zip(ours, theirs, strict=True):
+        assert a == pytest.approx(b, rel=1e-3, abs=1e-6)
+    for a, b in zip(runs.params("two"), runs.params("one"), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_evaluation_best_checkpoint_pictures_and_weights(runs, unbroken):
+    options = ("train.steps=4", "train.eval_every=2", "optim.warmup_steps=1", "train.keep_latest=1")
+    process = runs.start("evaluated", *options)
+    assert "held out" in runs.finish(process)
+    folder = runs.folder / "evaluated"
+    scores = [record for record in runs.records("evaluated") if record["kind"] == "eval"]
+    assert [record["step"] for record in scores] == [2, 4]
+    assert scores[0].keys() >= {"psnr_y", "ssim_y", "psnr_y_known", "psnr_y_made"}
+    # Three known and… frames of 2N−1: the mean over all frames is the weighted mean of the two kinds.
+    for record in scores:
+        mean = (4 * record["psnr_y_known"] + 3 * record["psnr_y_made"]) / 7
+        assert record["psnr_y"] == pytest.approx(mean, rel=1e-5)
+    assert sorted(path.name for path in (folder / "samples").iterdir()) == ["0000002.png", "0000004.png"]
+    best = max(scores, key=lambda record: record["psnr_y"])["step"]
+    checkpoints = Checkpoints(folder / "checkpoints")
+    assert checkpoints.latest == 4
+    assert checkpoints.best == best
+
+
+def test_initial_parameters_come_from_weights_and_from_runs(runs, unbroken):
+    source = runs.folder / unbroken
+    for given in (source / "weights.safetensors", source):
+        name = f"from_{given.name}"
+        process = runs.start(name, "train.steps=1", "optim.warmup_steps=0", "optim.learning_rate=1e-20")
+        process.kill()
+        process.communicate()
+        command = [*process.args[:4], *process.args[4:], "--init-from", str(given)]
+        environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(runs.folder / "compiled")}
+        subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+        for a, b in zip(runs.params(name), runs.params(unbroken), strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_json_holds_no_nan(tmp_path):
+    from yogo_jax.training.log import Log
+
+    log = Log(tmp_path, 0, 10, 2)
+    log.train(1, {"loss": float("nan"), "skipped": 1.0})
+    log.close()
+    assert json.loads((tmp_path / "log.jsonl").read_text())["loss"] is None
