@@ -26,7 +26,9 @@ from yogo_jax.imaging import low_resolution, quantise, rgb_to_y, upscale
 from yogo_jax.model.config import YOGOConfig
 from yogo_jax.weights import save_weights
 
-TINY = YOGOConfig(filters=8, groups=2, fe_blocks=1, frb_backward=1, frb_forward=1, hfbs=1)
+TINY = YOGOConfig(
+    filters=4, groups=1, fe_blocks=0, frb_backward=0, frb_forward=1, hfbs=1, pyramid_levels=1, dfu_direction="hidden"
+)
 
 
 @pytest.fixture(scope="module")
@@ -157,8 +159,10 @@ def test_a_network_is_scored_from_its_weights(clips, tmp_path):
     save_weights(tmp_path / "tiny.safetensors", TINY, params)
     found = find_clips("folder", clips)
     one_clip = dataclasses.replace(found, clips=found.clips[:1])
-    results = score(network(tmp_path / "tiny.safetensors", name="ours"), one_clip, tmp_path / "out")
-    assert results["model"]["config"]["filters"] == 8
+    results = score(
+        network(tmp_path / "tiny.safetensors", name="ours"), one_clip, tmp_path / "out", devices=jax.devices()[:1]
+    )
+    assert results["model"]["config"]["filters"] == 4
     assert results["model"]["parameters"] == sum(leaf.size for leaf in jax.tree.leaves(params))
     assert "ours" in render(rows_of([results]))
     with pytest.raises(UserError, match="weights of another network"):

@@ -2,6 +2,7 @@
 
 import resource
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,16 @@ from yogo_jax.evaluation.results import Journal, summarise, write_results
 from yogo_jax.training.distributed import is_primary
 
 
-def score(model: Model, test_set: TestSet, folder: Path, per_device: int = 1) -> dict[str, Any]:
+def score(
+    model: Model, test_set: TestSet, folder: Path, per_device: int = 1, devices: Sequence[Any] | None = None
+) -> dict[str, Any]:
     """Evaluate and write the results (see `yogo_jax.evaluation.results`). The first process writes.
 
     Clips that are missing or cannot be read are named on standard error and in the results; the others count.
 
     Args:
         per_device: windows that a device takes at once.
+        devices: all of all processes by default.
 
     Returns:
         The content of `results.json`, in the first process; the others get {}.
@@ -39,7 +43,7 @@ def score(model: Model, test_set: TestSet, folder: Path, per_device: int = 1) ->
     journal = Journal(folder, {"model": identity, "data": data}, writes=is_primary())
     done = np.array([clip.name in journal.clips for clip in test_set.clips])
     done = multihost_utils.broadcast_one_to_all(done)  # the others may not see the folder
-    runner = Runner(model)
+    runner = Runner(model, devices)
     failed = {}
     remaining = [clip for clip, is_done in zip(test_set.clips, done, strict=True) if not is_done]
     progress = tqdm(total=len(done), initial=int(np.sum(done)), unit="clip", disable=None if is_primary() else True)
