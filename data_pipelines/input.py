@@ -155,6 +155,10 @@ def _open(config: DataConfig, name: str) -> Source:
 
 
 def _check(config: DataConfig) -> None:
+    if config.threads < 0:
+        raise UserError(f"data.threads={config.threads}: it takes 0 (decode between the steps) or more")
+    if config.cache_gigabytes < 0:
+        raise UserError(f"data.cache_gigabytes={config.cache_gigabytes}: it takes 0 or more")
     if not 0 <= config.codec_fraction <= 1:
         raise UserError(f"data.codec_fraction={config.codec_fraction}: it takes 0 to 1")
     low, high = config.codec_crf

@@ -8,7 +8,9 @@ import contextlib
 import dataclasses
 import json
 import multiprocessing
+import multiprocessing.connection
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -144,8 +146,8 @@ def _run(jobs: Iterator[tuple[int, tuple]], workers: int) -> Iterator[tuple[int,
         for index, arguments in jobs:
             yield index, _write_unit(*arguments)
         return
-    # Spawned, not forked: JAX and TFDS have threads.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")  # not fork: JAX and TFDS have threads
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_end_with_parent) as pool:
         running: dict[Future[Record], int] = {}
         try:
             for index, arguments in jobs:
@@ -161,11 +163,24 @@ def _run(jobs: Iterator[tuple[int, tuple]], workers: int) -> Iterator[tuple[int,
             raise
 
 
+def _end_with_parent() -> None:
+    """Without this, the workers of a build that is killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _write_unit(unit: Unit, path: Path, serialise: Callable[[Example], bytes], max_skipped: int) -> Record:
     shards: list[Shard] = []
     runs: list[ClipRun] = []
     skipped: list[Skipped] = []
     with contextlib.ExitStack() as stack:
+        aside = path.with_name(f"{path.name}.{os.getpid()}.part")  # another build may be at the same unit
         writer = None
         examples = size = 0
 
@@ -173,7 +188,8 @@ def _write_unit(unit: Unit, path: Path, serialise: Callable[[Example], bytes], m
             nonlocal writer, examples, size
             if writer is not None:
                 writer.close()
-                file = _shard_path(path, len(shards))
+                file = path.with_name(f"{path.name}-{len(shards):04d}.array_record")
+                aside.replace(file)
                 shards.append(Shard(file.name, examples, file.stat().st_size))
             writer, examples, size = None, 0, 0
 
@@ -185,7 +201,7 @@ def _write_unit(unit: Unit, path: Path, serialise: Callable[[Example], bytes], m
                     raise _too_many(skipped, max_skipped)
                 continue
             if writer is None:
-                writer = ArrayRecordWriter(os.fspath(_shard_path(path, len(shards))), "group_size:1")
+                writer = ArrayRecordWriter(os.fspath(aside), "group_size:1")
             record = serialise(item)
             writer.write(record)
             examples, size = examples + 1, size + len(record)
@@ -201,10 +217,6 @@ def _write_unit(unit: Unit, path: Path, serialise: Callable[[Example], bytes], m
     return record
 
 
-def _shard_path(path: Path, index: int) -> Path:
-    return path.with_name(f"{path.name}-{index:04d}.array_record")
-
-
 def _too_many(skipped: list[Skipped], limit: int) -> UserError:
     named = "; ".join(map(str, skipped[:3]))
     return UserError(
@@ -214,7 +226,7 @@ def _too_many(skipped: list[Skipped], limit: int) -> UserError:
 
 
 def _write_record(path: Path, record: Record) -> None:
-    aside = path.with_suffix(".json.part")
+    aside = path.with_name(f"{path.name}.json.{os.getpid()}.part")
     aside.write_text(json.dumps(dataclasses.asdict(record)))
     aside.replace(path.with_suffix(".json"))
 

@@ -107,7 +107,7 @@ class TrainConfig:
       seed: of the first parameters and of the order of the data.
       log_every: steps that one record of the log averages.
       eval_every: steps between evaluations; the last step is evaluated too. 0 leaves them out.
-      eval_examples: examples of the held-out split that an evaluation takes, from its beginning.
+      eval_examples: examples that an evaluation takes, spread evenly over the held-out split; 0 takes all.
       checkpoint_every: steps between checkpoints; the last step is kept too.
       keep_latest: checkpoints to keep, beside the one with the best evaluation.
       fsdp: devices that share out each large parameter between them; it divides the number of devices. The

@@ -177,6 +177,8 @@ def test_evaluation_takes_centre_patches_and_masks_the_rest(config):
         ({"codec_fraction": 2.0}, "data.codec_fraction=2.0"),
         ({"codec_crf": (30, 20)}, "data.codec_crf"),
         ({"batch": 0}, "a batch of 0"),
+        ({"threads": -1}, "data.threads=-1"),
+        ({"cache_gigabytes": -1.0}, "data.cache_gigabytes=-1.0"),
     ],
 )
 def test_impossible_configs_are_refused_before_anything_runs(config, change, message):
