@@ -1,11 +1,12 @@
 """Weight files: safetensors that know their network.
 
-A file holds the parameters under their path in the network ("fe/conv_first/kernel"), float32, and in its
-metadata the network's config as JSON, so that nothing else is needed to run it. Reading one runs no code.
+A file holds the parameters under their path in the network ("fe/conv_first/kernel"), and in its metadata the
+network's config as JSON, so that nothing else is needed to run it. Reading one runs no code.
 """
 
 import dataclasses
 import functools
+import hashlib
 import json
 import os
 import tempfile
@@ -42,20 +43,26 @@ def parameter_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
 
 
 def save_weights(
-    path: str | Path, config: ModelConfig, params: Params, metadata: Mapping[str, str] | None = None
+    path: str | Path,
+    config: ModelConfig,
+    params: Params,
+    metadata: Mapping[str, str] | None = None,
+    dtype: type[np.floating] = np.float32,
 ) -> None:
     """Write parameters and their network's config, aside first and then moved into place.
 
     Args:
       metadata: more to keep in the file, such as how it was trained.
+      dtype: that the file holds; float16 halves it, at a rounding far below a grey level.
     """
     path = Path(path)
-    flat = {name: np.ascontiguousarray(leaf, np.float32) for name, leaf in flatten_dict(params, sep="/").items()}
+    flat = {name: np.ascontiguousarray(leaf, dtype) for name, leaf in flatten_dict(params, sep="/").items()}
     header = {**(metadata or {}), "config": json.dumps(dataclasses.asdict(config))}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as aside:
             save_file(flat, Path(aside, "weights"), header)
+            Path(aside, "weights").chmod(0o644)  # it is made for its owner alone
             os.replace(Path(aside, "weights"), path)
     except OSError as error:
         raise UserError(f"{path}: cannot write weights here: {error.strerror or error}") from error
@@ -70,6 +77,8 @@ def load_weights(path: str | Path | None = None) -> tuple[ModelConfig, dict[str,
     path = default_weights() if path is None else Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such weight file")
+    if path == default_weights() and _sha256(path) != path.with_suffix(".sha256").read_text().split()[0]:
+        raise UserError(f"{path}: the packaged model is damaged; install the package again")
     try:
         with safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
@@ -88,6 +97,11 @@ def load_weights(path: str | Path | None = None) -> tuple[ModelConfig, dict[str,
         raise UserError(f"{path}: {error}") from error
     check_shapes(path, {name: tensor.shape for name, tensor in flat.items()}, parameter_shapes(config))
     return config, unflatten_dict({tuple(name.split("/")): np.float32(tensor) for name, tensor in flat.items()})
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_shapes(path: str | Path, found: Mapping[str, tuple], wanted: Mapping[str, tuple]) -> None:

@@ -1,6 +1,7 @@
 """The whole network: the paper's costs, every variant, any size, and equality with its own definition."""
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -15,7 +16,7 @@ from yogo_jax.info import cost
 from yogo_jax.model import YOGO, YOGOConfig
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-TINY = YOGOConfig(filters=8, groups=2, fe_blocks=1, frb_backward=1, frb_forward=1, hfbs=1)
+TINY = YOGOConfig(filters=8, groups=2, fe_blocks=1, frb_backward=1, frb_forward=1, hfbs=1, pyramid_levels=2)
 VARIANTS = sorted(path.stem for path in CONFIGS.glob("*_*.py") if path.stem.startswith(("table", "figure", "yogo")))
 
 
@@ -23,10 +24,24 @@ def frames(*shape: int) -> jax.Array:
     return jax.random.uniform(jax.random.key(0), (*shape, 3))
 
 
+def parameters(model: YOGO, x: jax.Array) -> dict:
+    """Random parameters, none of them zero, without compiling the network's own initialisation."""
+    rng = np.random.default_rng(1)
+
+    def draw(leaf):
+        return jnp.asarray(rng.standard_normal(leaf.shape) / np.sqrt(max(leaf.size // leaf.shape[-1], 1)), leaf.dtype)
+
+    return jax.tree.map(draw, jax.eval_shape(model.init, jax.random.key(0), x))
+
+
+def run(model: YOGO, variables: dict, x: jax.Array, **kwargs):
+    return jax.jit(partial(model.apply, **kwargs))(variables, x)
+
+
 def tiny(config: YOGOConfig) -> YOGOConfig:
     """The variant that a config describes, with the paper's block counts brought down to 0 or 1."""
     few = {name: min(getattr(config, name), 1) for name in ("fe_blocks", "frb_backward", "frb_forward", "hfbs")}
-    return dataclasses.replace(config, filters=8, groups=2, **few)
+    return dataclasses.replace(config, filters=8, groups=2, pyramid_levels=2, **few)
 
 
 @pytest.mark.parametrize(
@@ -58,8 +73,7 @@ def test_every_variant_has_parameters_of_its_own_shape(name):
 def test_every_variant_runs_forward_and_backward(name):
     model = tiny(load_config(CONFIGS / f"{name}.py").model).build()
     x = frames(1, 2, 8, 8)
-    params = model.init(jax.random.key(1), x)["params"]
-    params = jax.tree.map(lambda leaf: leaf + 0.01, params)  # offsets off zero, so that every layer matters
+    params = parameters(model, x)["params"]
 
     def loss(params):
         return sum(jnp.square(y).mean() for y in model.apply({"params": params}, x, auxiliary=True) if y is not None)
@@ -69,11 +83,11 @@ def test_every_variant_runs_forward_and_backward(name):
     assert not dead
 
 
-@pytest.mark.parametrize("shape", [(1, 2, 8, 8), (2, 3, 5, 7), (1, 4, 9, 12)])
+@pytest.mark.parametrize("shape", [(2, 3, 5, 7), (1, 4, 1, 12)])
 def test_any_number_of_frames_and_any_size(shape):
     batch, count, height, width = shape
     model, x = YOGO(TINY), frames(*shape)
-    out = model.apply(model.init(jax.random.key(1), x), x, auxiliary=True)
+    out = run(model, parameters(model, x), x, auxiliary=True)
     for image in out:
         assert image.shape == (batch, 2 * count - 1, 4 * height, 4 * width, 3)
         assert jnp.isfinite(image).all()
@@ -81,38 +95,38 @@ def test_any_number_of_frames_and_any_size(shape):
 
 def test_padding_is_edge_padding_cropped_again():
     model, x = YOGO(TINY), frames(1, 2, 6, 9)
-    variables = model.init(jax.random.key(1), x)
+    variables = parameters(model, x)
     padded = jnp.pad(x, [(0, 0), (0, 0), (0, 2), (0, 3), (0, 0)], mode="edge")
-    whole = model.apply(variables, padded).image[:, :, :24, :36]
-    np.testing.assert_allclose(model.apply(variables, x).image, whole, atol=1e-6)
+    whole = run(model, variables, padded).image[:, :, :24, :36]
+    np.testing.assert_allclose(run(model, variables, x).image, whole, atol=1e-6)
 
 
 def test_examples_of_a_batch_do_not_mix():
     model, x = YOGO(TINY), frames(2, 3, 8, 8)
-    variables = model.init(jax.random.key(1), x)
-    both = model.apply(variables, x).image
-    np.testing.assert_allclose(both[1:], model.apply(variables, x[1:]).image, atol=1e-5)
+    variables = parameters(model, x)
+    both = run(model, variables, x).image
+    np.testing.assert_allclose(both[1:], run(model, variables, x[1:]).image, atol=1e-5)
 
 
 def test_information_flows_from_both_ends_of_the_clip():
     model, x = YOGO(TINY), frames(1, 3, 8, 8)
-    variables = model.init(jax.random.key(1), x)
+    variables = parameters(model, x)
 
     def middle(x):
         return jnp.square(model.apply(variables, x).image[:, 2]).sum()
 
-    reach = jnp.abs(jax.grad(middle)(x)).sum((0, 2, 3, 4))
+    reach = jnp.abs(jax.jit(jax.grad(middle))(x)).sum((0, 2, 3, 4))
     assert (reach > 0).all()
 
 
 def test_bfloat16_keeps_float32_parameters_and_stays_close():
     x = frames(1, 2, 8, 8)
     model, half = YOGO(TINY), YOGO(dataclasses.replace(TINY, dtype="bfloat16"))
-    variables = half.init(jax.random.key(1), x)
+    variables = parameters(half, x)
     assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(variables))
-    out = half.apply(variables, x).image
+    out = run(half, variables, x).image
     assert out.dtype == jnp.float32
-    exact = model.apply(variables, x).image
+    exact = run(model, variables, x).image
     assert jnp.abs(out - exact).mean() < 0.02 * jnp.abs(exact).mean() + 1e-3
     assert not jnp.array_equal(out, exact)
 
@@ -120,8 +134,8 @@ def test_bfloat16_keeps_float32_parameters_and_stays_close():
 def test_remat_changes_memory_only():
     x = frames(1, 2, 8, 8)
     plain, remat = YOGO(TINY), YOGO(dataclasses.replace(TINY, remat=True))
-    variables = plain.init(jax.random.key(1), x)
-    assert jax.tree.structure(variables) == jax.tree.structure(remat.init(jax.random.key(1), x))
+    variables = parameters(plain, x)
+    assert jax.tree.structure(variables) == jax.tree.structure(parameters(remat, x))
     g1, g2 = (
         jax.jit(jax.grad(lambda v, model=model: jnp.square(model.apply(v, x).image).mean()))(variables)
         for model in (plain, remat)
@@ -132,7 +146,7 @@ def test_remat_changes_memory_only():
 def test_an_untrained_network_with_a_skip_is_the_classical_baseline():
     x = frames(1, 3, 8, 8)
     model = YOGO(dataclasses.replace(TINY, image_skip="interpolate", recon="light"))
-    image = model.apply(model.init(jax.random.key(1), x), x).image
+    image = run(model, jax.jit(model.init)(jax.random.key(1), x), x).image
     np.testing.assert_allclose(image[:, ::2], imaging.upscale(x), atol=1e-6)
     np.testing.assert_allclose(image[:, 1], imaging.upscale((x[:, 0] + x[:, 1]) / 2), atol=1e-5)
 
@@ -140,7 +154,7 @@ def test_an_untrained_network_with_a_skip_is_the_classical_baseline():
 def test_intermediates_of_figure_8():
     x = frames(1, 2, 8, 8)
     model = YOGO(TINY)
-    _, state = model.apply(model.init(jax.random.key(1), x), x, mutable=["intermediates"])
+    _, state = run(model, parameters(model, x), x, mutable=["intermediates"])
     cell = state["intermediates"]["forward"]["rc_fi"]["cell"]
     assert cell["dfu"][0].shape == cell["fru"][0].shape == (1, 3, 8, 8, 8)
 
