@@ -42,7 +42,9 @@ class Runs:
     def __init__(self, folder: Path):
         self.folder = folder
         write_clips(folder / "source", clips=3, frames=14, height=48, width=64)
-        VideoClips(source=folder / "source", held_out=["clip02"], data_dir=folder / "data", workers=1).download_and_prepare()
+        VideoClips(
+            source=folder / "source", held_out=["clip02"], data_dir=folder / "data", workers=1
+        ).download_and_prepare()
         (folder / "config.py").write_text(CONFIG.format(data=str(folder / "data")))
 
     def start(self, name: str, *overrides: str, **environment: str) -> subprocess.Popen:

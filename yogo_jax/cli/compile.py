@@ -15,6 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--topology", required=True, help=f"slice to compile for, such as v5e:16x16; generations: {', '.join(HBM)}"
     )
+    parser.add_argument("--batch-per-chip", type=int, default=1, help="examples of a step on each chip (1)")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -22,4 +23,4 @@ def run(args: argparse.Namespace) -> None:
     config = load_config(args.config, args.overrides)
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     jax.config.update("jax_platforms", os.environ["JAX_PLATFORMS"])  # the compiler alone is wanted of libtpu
-    print(compile_for(config, args.topology))
+    print(compile_for(config, args.topology, args.batch_per_chip))

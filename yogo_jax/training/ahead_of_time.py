@@ -4,6 +4,7 @@ The compiler comes with `pip install yogo-jax[tpu]` and runs on any x86-64 Linux
 executed. What it says of memory and of collectives is what a slice would do; of time it says nothing.
 """
 
+import dataclasses
 import math
 import os
 import re
@@ -70,10 +71,13 @@ class Compiled:
         lines += [f"  {name:<13}{size / 2**20:>10,.1f} MiB a chip" for name, size in parts.items()]
         share = 100 * self.total / self.hbm
         verdict = "fits" if self.total <= self.hbm else "DOES NOT FIT"
-        lines.append(f"  in all       {self.total / 2**20:>10,.1f} MiB of {self.hbm / 2**20:,.0f} ({share:.0f} %): {verdict}")
+        lines.append(
+            f"  in all       {self.total / 2**20:>10,.1f} MiB of {self.hbm / 2**20:,.0f} ({share:.0f} %): {verdict}"
+        )
         lines.append(f"multiply-adds  {self.multiply_adds / 1e12:.3f} T a step")
         lines += [
-            f"{kind:<22}{count:>5} × , {size / 2**20:,.2f} MiB a step" for kind, (count, size) in self.collectives.items()
+            f"{kind:<22}{count:>5} ×, {size / 2**20:,.2f} MiB a step"
+            for kind, (count, size) in self.collectives.items()
         ] or ["no collectives"]
         return "\n".join(lines)
 
@@ -102,19 +106,23 @@ def topology_devices(topology: str) -> list[jax.Device]:
         raise UserError(f"--topology {topology}: {reason}") from error
 
 
-def compile_for(config: Config, topology: str, known_frames: int = CLIP_FRAMES // 2 + 1) -> Compiled:
-    """Compile `config`'s training step for a slice. Takes minutes.
+def compile_for(config: Config, topology: str, batch_per_chip: int = 1) -> Compiled:
+    """Compile `config`'s training step for a slice, each chip with its own examples. Takes minutes.
+
+    The batch is `batch_per_chip` for each chip, whatever `data.batch` says.
 
     Raises:
       UserError: a topology or a config that cannot work, or a step that the chips have no memory for.
     """
     devices = topology_devices(topology)
+    data = dataclasses.replace(config.data, batch=batch_per_chip * len(devices))
+    config = dataclasses.replace(config, data=data)
     check_config(config, len(devices))
     mesh = make_mesh(config.train.fsdp, devices)
     network, optimiser = config.model.build(), make_optimiser(config.optim, config.train.steps)
     averaged = config.optim.ema_decay > 0
     state = abstract_state(network, optimiser, averaged, mesh, config.train.fsdp_min_size)
-    batch = _abstract_batch(config, mesh, known_frames)
+    batch = _abstract_batch(config, mesh)
     step = compile_train_step(network, optimiser, config.optim, mesh, state)
     traced = step.trace(state, batch)
     hbm = HBM[topology.partition(":")[0]]
@@ -125,7 +133,7 @@ def compile_for(config: Config, topology: str, known_frames: int = CLIP_FRAMES /
             raise
         raise UserError(
             f"{config.data.batch} examples on {len(devices)} chips of {hbm >> 30} GiB do not fit: "
-            "a smaller data.batch, optim.accumulate or model.remat=True"
+            "a smaller --batch-per-chip, optim.accumulate or model.remat=True"
         ) from error
     memory = compiled.memory_analysis()
     return Compiled(
@@ -140,7 +148,7 @@ def compile_for(config: Config, topology: str, known_frames: int = CLIP_FRAMES /
         temporaries=memory.temp_size_in_bytes,
         code=memory.generated_code_size_in_bytes,
         hbm=hbm,
-        multiply_adds=multiply_adds(traced.jaxpr.jaxpr) ,
+        multiply_adds=multiply_adds(traced.jaxpr.jaxpr),
         collectives=collectives(compiled.as_text()),
     )
 
@@ -193,11 +201,11 @@ def _shape_bytes(dtype: str, dimensions: str) -> int:
     return _ITEM_BYTES.get(dtype, 4) * math.prod(int(size) for size in dimensions.split(",") if size)
 
 
-def _abstract_batch(config: Config, mesh: Mesh, known: int) -> dict[str, jax.ShapeDtypeStruct]:
+def _abstract_batch(config: Config, mesh: Mesh) -> dict[str, jax.ShapeDtypeStruct]:
     height, width = config.data.patch
     shapes = {
-        "lr": (known, height, width, 3),
-        "hr": (2 * known - 1, SCALE * height, SCALE * width, 3),
+        "lr": (CLIP_FRAMES // 2 + 1, height, width, 3),
+        "hr": (CLIP_FRAMES, SCALE * height, SCALE * width, 3),
     }
     sharding = batch_sharding(mesh)
     return {
@@ -208,6 +216,4 @@ def _abstract_batch(config: Config, mesh: Mesh, known: int) -> dict[str, jax.Sha
 
 def _local_bytes(tree: Any) -> int:
     """Bytes of one device's share."""
-    return sum(
-        math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree)
-    )
+    return sum(math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))

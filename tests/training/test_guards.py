@@ -1,0 +1,141 @@
+"""What cannot work is said in one line before anything is compiled; what fails later leaves the last good state."""
+
+import dataclasses
+import resource
+import sys
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from yogo_jax.configuration import Config
+from yogo_jax.errors import UserError
+from yogo_jax.training.ahead_of_time import collectives, multiply_adds, topology_devices
+from yogo_jax.training.checkpoint import Checkpoints
+from yogo_jax.training.distributed import initialise
+from yogo_jax.training.guards import check_batch, check_config, offset_warnings
+from yogo_jax.training.state import TrainState
+from yogo_jax.training.train import train
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "message"),
+    [
+        ("data", {"patch": (30, 32)}, "data.patch=(30, 32)"),
+        ("data", {"batch": 12}, "16 would do"),
+        ("data", {"batch": 0}, "data.batch=0"),
+        ("train", {"fsdp": 3}, "does not divide 8 devices"),
+        ("train", {"steps": 0}, "train.steps=0"),
+        ("optim", {"accumulate": 3}, "data.batch=16"),
+        ("optim", {"ema_decay": 1.0}, "optim.ema_decay=1.0"),
+        ("optim", {"boundaries": (20, 10)}, "they ascend"),
+        ("optim", {"warmup_steps": 452_270}, "it takes fewer"),
+        ("optim", {"learning_rate": 0.0}, "more than 0"),
+    ],
+)
+def test_a_config_that_cannot_work_fails_early(section, values, message, tmp_path):
+    config = Config()
+    config = dataclasses.replace(config, data=dataclasses.replace(config.data, batch=16))
+    check_config(config, devices=8)
+    broken = dataclasses.replace(config, **{section: dataclasses.replace(getattr(config, section), **values)})
+    with pytest.raises(UserError) as error:
+        train(broken, tmp_path / "run")
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_clips_of_too_few_frames_are_refused():
+    with pytest.raises(UserError, match="clips have 1 frames"):
+        check_batch({"lr": np.zeros((1, 1, 8, 8, 3)), "hr": np.zeros((1, 1, 32, 32, 3))})
+    check_batch({"lr": np.zeros((1, 4, 8, 8, 3)), "hr": np.zeros((1, 7, 32, 32, 3))})
+
+
+def test_a_workdir_that_cannot_be_written_to_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    config = dataclasses.replace(Config(), data=dataclasses.replace(Config().data, batch=8))
+    with pytest.raises(UserError, match="cannot write a run here"):
+        train(config, tmp_path / "file" / "run")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file size limits")
+def test_a_full_disk_is_an_error_and_the_last_checkpoint_stays(tmp_path):
+    def state(step: int, size: int) -> TrainState:
+        count = jnp.asarray(step, jnp.int32)
+        values = np.random.default_rng(step).normal(size=size).astype(np.float32)
+        return TrainState(count, {"w": jnp.asarray(values)}, None, (), count * 0, count * 0)
+
+    config, good = Config(), state(1, 1000)
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    checkpoints.save(good, config, {"next_index": 1})
+    checkpoints.wait()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))  # what a full disk does: writes fail half way
+    try:
+        with pytest.raises(UserError, match=r"cannot write a checkpoint \(step 1 is whole\)"):
+            checkpoints.save(state(2, 1 << 20), config, {"next_index": 2})
+            checkpoints.wait()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    reopened = Checkpoints(tmp_path / "checkpoints")
+    assert reopened.latest == 1
+    restored, position = reopened.restore(good)
+    np.testing.assert_array_equal(restored.params["w"], good.params["w"])
+    assert position == {"next_index": 1}
+
+
+def test_offsets_beyond_the_limit_are_warned_about():
+    values = {"loss": 100.0, "offset_level1": 3.0, "offset_level3": 70.0}
+    (line,) = offset_warnings(values, limit=50.0)
+    assert "level3 is 70.0 pixels" in line
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"YOGO_COORDINATOR": "localhost:1"}, "YOGO_PROCESSES is not set"),
+        ({"YOGO_COORDINATOR": "localhost", "YOGO_PROCESSES": "2", "YOGO_PROCESS": "0"}, "host:port"),
+        ({"YOGO_COORDINATOR": "localhost:1", "YOGO_PROCESSES": "2", "YOGO_PROCESS": "2"}, "counts from 0 to 1"),
+        ({"YOGO_COORDINATOR": "localhost:1", "YOGO_PROCESSES": "two", "YOGO_PROCESS": "0"}, "takes a number"),
+    ],
+)
+def test_an_incomplete_environment_of_processes_is_refused(monkeypatch, environment, message):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UserError, match=message):
+        initialise()
+
+
+@pytest.mark.parametrize("name", ["v5e", "h100:2x2", "v5e:16"])
+def test_a_topology_that_is_none_is_refused(name):
+    with pytest.raises(UserError, match="such as v5e:16x16"):
+        topology_devices(name)
+
+
+def test_collectives_are_counted_by_kind_and_place():
+    hlo = """
+%body (p: f32[]) -> f32[] {
+  %a = f32[4,8]{1,0} all-gather(f32[2,8]{1,0} %p), dimensions={0}
+}
+
+ENTRY %main (p: f32[]) -> f32[] {
+  %b = (f32[10]{0}, bf16[2,3]{1,0}) all-reduce(f32[10]{0} %x, bf16[2,3]{1,0} %y), to_apply=%add
+  %c = (f32[4]{0}, f32[8]{0}) all-gather-start(f32[4]{0} %z), dimensions={0}
+  %d = f32[8]{0} all-gather-done((f32[4]{0}, f32[8]{0}) %c)
+}
+"""
+    assert collectives(hlo) == {
+        "all-gather": (1, 32),
+        "all-gather in loops": (1, 128),
+        "all-reduce": (1, 52),
+    }
+
+
+def test_multiply_adds_count_loops_in_full():
+    import jax
+
+    def program(x, w):
+        return jax.lax.scan(lambda carry, _: (carry @ w, None), x, length=5)[0]
+
+    jaxpr = jax.make_jaxpr(program)(jnp.zeros((3, 4)), jnp.zeros((4, 4)))
+    assert multiply_adds(jaxpr.jaxpr) == 5 * 3 * 4 * 4
