@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
 
@@ -31,7 +32,9 @@ def weights(tmp_path):
     }
     params = to_flax(tensors, CONFIG)
     save_weights(tmp_path / "net.safetensors", CONFIG, params)
-    return tmp_path / "net.safetensors", lambda frames: CONFIG.build().apply({"params": params}, frames).image
+    quick = {"xla_backend_optimization_level": 0}
+    network = jax.jit(lambda frames: CONFIG.build().apply({"params": params}, frames).image, compiler_options=quick)
+    return tmp_path / "net.safetensors", network
 
 
 def frames(height, width):
@@ -50,7 +53,7 @@ def test_stablehlo_runs_alone_at_any_size(weights, tmp_path):
 
 
 def test_onnx_runtime_agrees(weights, tmp_path):
-    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnx")
     runtime = pytest.importorskip("onnxruntime")
     path, network = weights
     options = ["--format", "onnx", "--frames", "2", "--size", "8", "12"]
@@ -64,3 +67,8 @@ def test_onnx_runtime_agrees(weights, tmp_path):
 def test_one_frame_is_not_enough(weights, tmp_path, capsys):
     assert main(["export", str(tmp_path / "net.stablehlo"), "--weights", str(weights[0]), "--frames", "1"]) == 2
     assert "2 or more" in capsys.readouterr().err
+
+
+def test_onnx_takes_a_size(weights, tmp_path, capsys):
+    assert main(["export", str(tmp_path / "net.onnx"), "--weights", str(weights[0]), "--format", "onnx"]) == 2
+    assert "--size" in capsys.readouterr().err

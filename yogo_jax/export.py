@@ -7,8 +7,8 @@ tell that two such shapes are equal. Pad before, repeating the last row and colu
     program = jax.export.deserialize(open("yogo.stablehlo", "rb").read())
     image = program.call(frames)          # [1, N, H, W, 3] in [0, 1] → [1, T, 4H, 4W, 3], not clamped
 
-ONNX comes from the PyTorch counterpart with the same weights: its exporter unrolls the recurrence over time and
-writes the deformable convolutions' gathers as GridSample, an operator that ONNX Runtime has a kernel for.
+ONNX comes from the PyTorch counterpart with the same weights, for one size: PyTorch's exporter unrolls the
+recurrence over time and writes the deformable convolutions' gathers as GridSample, which ONNX Runtime knows.
 """
 
 import warnings
@@ -47,18 +47,18 @@ def write_stablehlo(
         aside.write_bytes(serialised)
 
 
-def write_onnx(path: Path, config: ModelConfig, params: Any, frames: int, size: tuple[int, int] | None = None) -> None:
+def write_onnx(path: Path, config: ModelConfig, params: Any, frames: int, size: tuple[int, int]) -> None:
     """Write the network of inference for N frames as ONNX: `frames` [1, N, 3, H, W] → `image` [1, T, 3, 4H, 4W].
 
     Args:
-      size: a fixed height and width; None leaves them open.
+      size: H and W. They are fixed: the exporter's trace turns what depends on them into numbers.
 
     Raises:
-      UserError: PyTorch or onnxscript is not installed.
+      UserError: PyTorch or onnx is not installed.
     """
     torch = require_torch()
     try:
-        import onnxscript  # noqa: F401
+        import onnx  # noqa: F401
     except ImportError as error:
         raise UserError('ONNX is written by way of PyTorch: pip install "yogo-jax[onnx]"') from error
     from yogo_jax.torch_reference import build
@@ -76,22 +76,16 @@ def write_onnx(path: Path, config: ModelConfig, params: Any, frames: int, size: 
     module = Inference().eval()
     tensors = to_torch(params, config)
     module.network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in tensors.items()})
-    height, width = size or (6 * config.multiple, 8 * config.multiple)
-    dynamic = None
-    if size is None:
-        rows, columns = (config.multiple * torch.export.Dim(name, min=2, max=1024) for name in ("h", "w"))
-        dynamic = {"frames": {3: rows, 4: columns}}
-    with warnings.catch_warnings():  # PyTorch's exporter warns of its own internals
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
+    example = torch.zeros(1, frames, 3, *size)
+    with warnings.catch_warnings(), written_aside(path) as aside:
+        warnings.simplefilter("ignore")  # the tracing exporter's: that it fixes sizes, and that it has a successor
+        torch.onnx.export(
             module,
-            (torch.zeros(1, frames, 3, height, width),),
+            (example,),
+            str(aside),
             input_names=["frames"],
             output_names=["image"],
             opset_version=ONNX_OPSET,
-            dynamic_shapes=dynamic,
-            dynamo=True,
-            verbose=False,
+            # The successor takes minutes for the smallest of these networks, and writes the same operators.
+            dynamo=False,
         )
-    with written_aside(path) as aside:
-        program.save(aside, external_data=False)

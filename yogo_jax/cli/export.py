@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=int,
         nargs=2,
         metavar=("HEIGHT", "WIDTH"),
-        help="fix the size of the LR frames (default: any multiple of 4)",
+        help="size of the LR frames; StableHLO may leave it open (default: any multiple of 4), ONNX has to have it",
     )
 
 
@@ -27,9 +27,13 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(f"--frames {args.frames}: a network takes 2 or more")
     if args.size and min(args.size) < 1:
         raise UserError(f"--size {args.size[0]} {args.size[1]}: it takes a height and a width in pixels")
+    if args.format == "onnx" and not args.size:
+        raise UserError("--format onnx: it is for one size, give --size HEIGHT WIDTH")
     config, params = load_weights(args.weights)
-    write = write_onnx if args.format == "onnx" else write_stablehlo
-    write(args.dest, config, params, args.frames, tuple(args.size) if args.size else None)
+    if args.format == "onnx":
+        write_onnx(args.dest, config, params, args.frames, tuple(args.size))
+    else:
+        write_stablehlo(args.dest, config, params, args.frames, tuple(args.size) if args.size else None)
     size = "×".join(map(str, args.size)) if args.size else f"multiples of {config.multiple}"
-    print(f"{args.dest}: {config.network}, {args.frames} frames of height and width {size}")
+    print(f"{args.dest}: {config.network}, {args.frames} frames, height and width {size}")
     print(f"{args.dest.stat().st_size / 1e6:.1f} MB")
