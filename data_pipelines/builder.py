@@ -1,6 +1,7 @@
 """What the TFDS builders share: features, parallel shards, and the list of clips beside them."""
 
 import abc
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -129,6 +130,9 @@ class ClipBuilder(dataset_builder.FileReaderBuilder):
         }
         (target / CLIPS_FILE).write_text(json.dumps(clips))
         shutil.rmtree(staging)
+        for leftover in set(target.parent.glob("incomplete.*")) - {target}:  # TFDS's, of builds that were killed
+            with contextlib.suppress(OSError):
+                leftover.rmdir()
 
 
 def _fingerprint(plan: Mapping[str, Sequence[shards.Unit]]) -> str:
