@@ -13,6 +13,7 @@ A config file is Python that returns the base with what it changes, and nothing 
 """
 
 import dataclasses
+import sys
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -194,6 +195,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     if not Path(path).is_file():
         raise UserError(f"{path}: no such config file")
     argv = ["yogo", f"--config={path}", *overrides]
+    sys.modules.pop("config_config", None)  # the flag's module: what an earlier file defined is not this one's
     values = flags.FlagValues()
     flag = config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
     try:
@@ -202,4 +204,6 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     except UserError:
         raise
     except (flags.Error, AttributeError, KeyError, ValueError, TypeError, SyntaxError, ImportError) as error:
-        raise UserError(f"{path}: {str(error).strip().splitlines()[0]}") from error
+        # ml_collections quotes and escapes some messages twice over.
+        reason = str(error).replace("\\n", " ").replace("\\", "").replace("'", "")
+        raise UserError(f"{path}: {' '.join(reason.split())}") from error
