@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data_pipelines.vid4 import CLIPS, Vid4
 from yogo_jax.errors import UserError
 from yogo_jax.evaluation.clips import Clip, ClipError, find_clips
 from yogo_jax.evaluation.protocol import End, windows
@@ -75,7 +76,7 @@ def test_corrupted_images_never_do_worse_than_an_error(tmp_path):
     whole = file.read_bytes()
     rng = np.random.default_rng(0)
     refused = 0
-    for _ in range(200):
+    for _ in range(60):
         damaged = bytearray(whole[: rng.integers(1, len(whole))] if rng.random() < 0.3 else whole)
         for position in rng.integers(0, len(damaged), 3):
             damaged[position] ^= rng.integers(1, 256)
@@ -84,7 +85,7 @@ def test_corrupted_images_never_do_worse_than_an_error(tmp_path):
             list(only_clip(tmp_path).frames())
         except ClipError:
             refused += 1
-    assert refused > 100
+    assert refused > 30
 
 
 def test_a_truncated_video_is_an_error(tmp_path):
@@ -113,6 +114,17 @@ def test_vid4_names_what_is_missing(tmp_path):
     found = find_clips("vid4", tmp_path)
     assert [clip.name for clip in found.clips] == ["city", "walk"]
     assert found.missing == ("calendar", "foliage")
+
+
+def test_built_sets_give_the_same_frames(tmp_path):
+    for name, count in CLIPS.items():
+        write_clip(tmp_path / "raw" / name, count)
+    Vid4(source=tmp_path / "raw", data_dir=tmp_path / "data", workers=1).download_and_prepare()
+    raw, built = (find_clips("vid4", tmp_path / folder).clips for folder in ("raw", "data"))
+    assert sorted(clip.name for clip in built) == sorted(CLIPS)
+    for clip in built:
+        (same,) = [other for other in raw if other.name == clip.name]
+        np.testing.assert_array_equal(np.stack(list(clip.frames())), np.stack(list(same.frames())))
 
 
 def test_vimeo_reads_its_list(tmp_path):

@@ -169,6 +169,12 @@ def test_a_network_is_scored_from_its_weights(clips, tmp_path):
         network(tmp_path / "tiny.safetensors", YOGOConfig(filters=16))
 
 
+def test_a_model_of_another_rate_is_refused(clips, tmp_path):
+    twice = dataclasses.replace(BASELINES["blend"], rate=1)
+    with pytest.raises(UserError, match="blend makes 13 frames of a window; 7 are scored"):
+        score(twice, find_clips("folder", clips), tmp_path)
+
+
 def test_arguments_are_checked_first(capsys):
     for wrong in (["--model=blend", "--weights=x"], ["--batch=0"]):
         assert main(["eval", "--data=folder", "--source=.", "--out=x", *wrong]) == 2

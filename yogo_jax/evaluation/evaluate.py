@@ -17,6 +17,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import PartitionSpec
 
+from yogo_jax.errors import UserError
 from yogo_jax.evaluation.clips import Clip
 from yogo_jax.evaluation.metrics import frame_scores
 from yogo_jax.evaluation.models import Model
@@ -64,6 +65,7 @@ class Runner:
     def __init__(self, model: Model, devices: Sequence[Any] | None = None):
         self.mesh = make_mesh(devices=devices)
         self.compile_seconds = 0.0
+        self._name = model.name
         self._rate = model.rate
         self._parameters = jax.device_put(model.parameters, replicated(self.mesh))
         self._prepare = self._each_device(lambda high: to_float(low_resolution(high)))
@@ -86,11 +88,17 @@ class Runner:
         """Scores [B, 7] of windows [B, 7, H, W, 3], uint8, and the seconds in the model.
 
         The number of devices divides B. Every process gives, and gets, all of the batch.
+
+        Raises:
+            UserError: the model makes another number of frames than are to be scored.
         """
         sharding = batch_sharding(self.mesh)
         high = jax.make_array_from_callback(frames.shape, sharding, lambda index: frames[index])
         low = self._prepare(high[:, :: self._rate]).block_until_ready()
         if low.shape not in self._compiled:
+            made = jax.eval_shape(self._apply, self._parameters, low)
+            if made.shape != high.shape:
+                raise UserError(f"{self._name} makes {made.shape[1]} frames of a window; {high.shape[1]} are scored")
             start = time.perf_counter()
             self._compiled[low.shape] = self._apply.lower(self._parameters, low).compile()
             self.compile_seconds += time.perf_counter() - start

@@ -61,7 +61,7 @@ def network(weights: str | Path | None = None, config: ModelConfig | None = None
 
     Args:
         config: run the weights in this network instead of the one that the file names.
-        name: heads its row of the table; by default its kind and size and the file's name.
+        name: heads its row of the table; by default the network, its filters and the file's name.
 
     Raises:
         UserError: unreadable weights, or weights of another network than `config`'s.
@@ -80,7 +80,7 @@ def network(weights: str | Path | None = None, config: ModelConfig | None = None
 
     costs = cost(module)
     return Model(
-        name=name or f"{config.network.upper()} ({config.filters}), {path.stem}",
+        name=name or f"{type(module).__name__} ({config.filters}), {path.stem}",
         apply=apply,
         parameters=parameters,
         identity={
