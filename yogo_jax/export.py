@@ -86,6 +86,6 @@ def write_onnx(path: Path, config: ModelConfig, params: Any, frames: int, size: 
             input_names=["frames"],
             output_names=["image"],
             opset_version=ONNX_OPSET,
-            # The successor takes minutes for the smallest of these networks, and writes the same operators.
+            # The successor was not done after minutes of processor time with the smallest of these networks.
             dynamo=False,
         )

@@ -29,6 +29,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int | None:
+    if args.overrides and not args.config:
+        raise UserError(f"{args.overrides[0]} overrides a --config, and none is given")
     config = load_config(args.config, args.overrides).model if args.config else None
     target = _target(args.dest, args.to)
     try:
