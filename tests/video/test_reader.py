@@ -79,7 +79,7 @@ def test_truncated(tmp_path, pictures, make_video, nearest):
                 packet.stream = copy
                 target.mux(packet)
     data = (tmp_path / "fast.mp4").read_bytes()
-    (tmp_path / "fast.mp4").write_bytes(data[: len(data) * 2 // 3])
+    (tmp_path / "fast.mp4").write_bytes(data[:-200])
     assert re.search(
         r"is truncated: it has \d+ bytes of at least \d+; --damaged takes what is there", refuse(tmp_path / "fast.mp4")
     )

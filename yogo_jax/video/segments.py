@@ -5,6 +5,7 @@ segment holds does not depend on when the run was interrupted. A segment is writ
 disk and renamed, so one that has its name is whole.
 """
 
+import contextlib
 import os
 import struct
 from collections.abc import Iterator
@@ -115,7 +116,8 @@ class _Segment:
         os.replace(self._aside, self._path)
 
     def abandon(self) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # a full disk refuses what is left in the buffer once more
+            self._file.close()
         self._aside.unlink(missing_ok=True)
 
     def _store(self, packets) -> None:
