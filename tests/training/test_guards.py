@@ -73,8 +73,7 @@ def test_a_full_disk_is_an_error_and_the_last_checkpoint_stays(tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))  # what a full disk does: writes fail half way
     try:
         with pytest.raises(UserError, match=r"cannot write a checkpoint \(step 1 is whole\)"):
-            checkpoints.save(state(2, 1 << 20), config, {"next_index": 2})
-            checkpoints.wait()
+            _save_to_the_end(checkpoints, state(2, 1 << 20))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     reopened = Checkpoints(tmp_path / "checkpoints")
@@ -82,6 +81,11 @@ def test_a_full_disk_is_an_error_and_the_last_checkpoint_stays(tmp_path):
     restored, position = reopened.restore(good)
     np.testing.assert_array_equal(restored.params["w"], good.params["w"])
     assert position == {"next_index": 1}
+
+
+def _save_to_the_end(checkpoints: Checkpoints, state: TrainState) -> None:
+    checkpoints.save(state, Config(), {"next_index": int(state.step)})
+    checkpoints.wait()
 
 
 def test_offsets_beyond_the_limit_are_warned_about():

@@ -82,7 +82,7 @@ class Compiled:
         return "\n".join(lines)
 
 
-def topology_devices(topology: str) -> list[jax.Device]:
+def topology_devices(topology: str) -> list[Any]:
     """The devices of a TPU slice, such as "v5e:16x16", to compile for.
 
     Raises:

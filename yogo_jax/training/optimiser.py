@@ -46,5 +46,5 @@ def current_learning_rate(opt_state: optax.OptState) -> jax.Array:
 def moving_average(average: Params, params: Params, step: jax.Array, decay: float) -> Params:
     """Exponential moving average after `step` (counted from 0); early steps decay faster: (1 + t) / (10 + t)."""
     step = step.astype(jnp.float32)
-    decay = jnp.minimum(decay, (1 + step) / (10 + step))
-    return optax.incremental_update(params, average, 1 - decay)
+    kept = jnp.minimum(decay, (1 + step) / (10 + step))
+    return optax.incremental_update(params, average, 1 - kept)

@@ -16,7 +16,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 AXES = ("data", "fsdp")
 
 
-def make_mesh(fsdp: int = 1, devices: Sequence[jax.Device] | None = None) -> Mesh:
+def make_mesh(fsdp: int = 1, devices: Sequence[Any] | None = None) -> Mesh:
     """All devices of all processes (or `devices`) as a mesh (data, fsdp); `fsdp` divides their number."""
     devices = jax.devices() if devices is None else devices
     shape = (len(devices) // fsdp, fsdp)

@@ -48,7 +48,7 @@ def train_step(
         output, sown = network.apply({"params": params}, to_float(batch["lr"]), auxiliary=True, mutable=["offsets"])
         terms = loss_terms(output, batch["hr"], config.charbonnier_width)
         metrics = {f"loss_{head}": term for head, term in terms.items()}
-        total = sum(terms.values())
+        total = jnp.stack(list(terms.values())).sum()
         return total, {"loss": total, **metrics, **_offsets(sown)}
 
     gradient = _accumulated(jax.grad(loss, has_aux=True), config.accumulate)
@@ -139,7 +139,8 @@ def _accumulated(gradient: Callable, parts: int) -> Callable:
 def _offsets(sown: Any) -> Metrics:
     """Mean absolute offset of each pyramid level in pixels of that level, over cells, directions and time."""
     levels: dict[str, list[jax.Array]] = {}
-    for path, value in flatten_dict(sown.get("offsets", {}), sep="/").items():
+    offsets: dict[str, Any] = flatten_dict(sown.get("offsets", {}), sep="/")  # type: ignore[assignment]
+    for path, value in offsets.items():
         level = re.search(r"level(\d+)", path)
         if level:
             levels.setdefault(f"offset_level{level[1]}", []).append(jnp.mean(value[0]))

@@ -76,7 +76,8 @@ def train(config: Config, workdir: Path, *, init_from: Path | None = None, profi
         state = new_state(network, optimiser, options.seed, averaged, abstract)
         if init_from is not None:
             params = initial_params(init_from, abstract)
-            state = state.replace(params=params, average=jax.tree.map(jax.numpy.copy, params) if averaged else None)
+            average = jax.tree.map(jax.numpy.copy, params) if averaged else None
+            state = dataclasses.replace(state, params=params, average=average)
 
     step = first_step = int(state.step)
     log = Log(workdir if is_primary() else None, step, options.steps, config.data.batch)
