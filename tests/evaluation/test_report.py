@@ -175,7 +175,7 @@ def test_it_works_in_chromium(browser, page):
     assert find(".stage .name.a").text == "ground truth"
 
     # The crop moves with the arrow keys, and every tile with it.
-    canvas = "return document.querySelector('.tiles canvas').toDataURL()"
+    canvas = "return document.querySelector('canvas[data-method=\"ground truth\"]').toDataURL()"
     finder, pixels = find(".finder"), browser.execute_script(canvas)
     place = finder.get_attribute("aria-valuetext")
     finder.send_keys(keys.ARROW_LEFT, keys.ARROW_UP, keys.ARROW_LEFT)
