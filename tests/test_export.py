@@ -12,7 +12,9 @@ from yogo_jax.convert import to_flax, torch_shapes
 from yogo_jax.model.config import YOGOConfig
 from yogo_jax.weights import save_weights
 
-CONFIG = YOGOConfig(filters=8, groups=4, fe_blocks=1, frb_backward=1, frb_forward=1, hfbs=1)
+CONFIG = YOGOConfig(
+    filters=8, groups=4, fe_blocks=1, frb_backward=1, frb_forward=1, hfbs=1, pyramid_levels=2, dfu_direction="hidden"
+)
 
 RUN_STABLEHLO = """
 import sys, jax, numpy as np
