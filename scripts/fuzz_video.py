@@ -20,6 +20,7 @@ import tempfile
 import threading
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -43,11 +44,11 @@ def make_seed(path: Path, codec: str, pix_fmt: str, audio: str | None, frames: i
     rng = np.random.default_rng(7)
     picture = rng.integers(0, 256, (12, 16, 3), dtype=np.uint8).repeat(6, 0).repeat(6, 1)
     with av.open(str(path), "w") as container:
-        video = container.add_stream(codec, rate=Fraction(25))
+        video: Any = container.add_stream(codec, rate=Fraction(25))
         video.width, video.height, video.pix_fmt = 64, 48, pix_fmt
         if codec == "libx265":
             video.options = {"x265-params": "log-level=none"}
-        sound = container.add_stream(audio, rate=48000) if audio else None
+        sound: Any = container.add_stream(audio, rate=48000) if audio else None
         for number in range(frames):
             image = np.ascontiguousarray(np.roll(picture, 3 * number, 1)[:48, :64])
             container.mux(video.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
