@@ -1,6 +1,7 @@
 """The whole network: the paper's costs, every variant, any size, and equality with its own definition."""
 
 import dataclasses
+import functools
 from functools import partial
 from pathlib import Path
 
@@ -39,9 +40,26 @@ def run(model: YOGO, variables: dict, x: jax.Array, **kwargs):
 
 
 def tiny(config: YOGOConfig) -> YOGOConfig:
-    """The variant that a config describes, with the paper's block counts brought down to 0 or 1."""
+    """The variant that a config describes, on few channels and one level, with at most one block of each kind."""
     few = {name: min(getattr(config, name), 1) for name in ("fe_blocks", "frb_backward", "frb_forward", "hfbs")}
-    return dataclasses.replace(config, filters=8, groups=2, pyramid_levels=2, **few)
+    return dataclasses.replace(config, filters=4, groups=1, pyramid_levels=1, **few)
+
+
+@functools.cache
+def layers_without_gradient(config: YOGOConfig) -> list[str]:
+    """Runs a network forward and backward; parameters that its loss does not reach."""
+    model, x = config.build(), frames(1, 2, 4, 4)
+
+    def loss(params):
+        return sum(jnp.square(y).mean() for y in model.apply({"params": params}, x, auxiliary=True) if y is not None)
+
+    value, gradients = jax.jit(jax.value_and_grad(loss))(parameters(model, x)["params"])
+    assert jnp.isfinite(value)
+    return [
+        jax.tree_util.keystr(path)
+        for path, gradient in jax.tree_util.tree_leaves_with_path(gradients)
+        if not jnp.any(gradient != 0)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -62,25 +80,8 @@ def test_the_deformable_kernels_are_counted_apart():
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_every_variant_has_parameters_of_its_own_shape(name):
-    config = load_config(CONFIGS / f"{name}.py").model
-    if name.startswith(("table3", "table5")):
-        pytest.skip("run in full below")
-    assert cost(config.build(), (1, 2, 8, 8, 3)).parameters > 1e6
-
-
-@pytest.mark.parametrize("name", [name for name in VARIANTS if name.startswith(("table3", "table5"))] + ["table4_0_10"])
 def test_every_variant_runs_forward_and_backward(name):
-    model = tiny(load_config(CONFIGS / f"{name}.py").model).build()
-    x = frames(1, 2, 8, 8)
-    params = parameters(model, x)["params"]
-
-    def loss(params):
-        return sum(jnp.square(y).mean() for y in model.apply({"params": params}, x, auxiliary=True) if y is not None)
-
-    gradients = jax.jit(jax.grad(loss))(params)
-    dead = [path for path, g in jax.tree_util.tree_leaves_with_path(gradients) if not jnp.any(g != 0)]
-    assert not dead
+    assert not layers_without_gradient(tiny(load_config(CONFIGS / f"{name}.py").model))
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 5, 7), (1, 4, 1, 12)])
