@@ -22,12 +22,12 @@ def tiny() -> YOGOConfig:
 
 @pytest.fixture(scope="session")
 def batches() -> list[dict[str, np.ndarray]]:
-    """Eight batches of eight examples: lr [8, 2, 8, 8, 3] and hr [8, 3, 32, 32, 3], uint8."""
+    """Four batches of eight examples: lr [8, 2, 8, 8, 3] and hr [8, 3, 32, 32, 3], float32 in [0, 1]."""
     rng = np.random.default_rng(0)
     return [
         {
-            "lr": rng.integers(0, 256, (8, 2, 8, 8, 3), np.uint8),
-            "hr": rng.integers(0, 256, (8, 3, 32, 32, 3), np.uint8),
+            "lr": rng.uniform(size=(8, 2, 8, 8, 3)).astype(np.float32),
+            "hr": rng.uniform(size=(8, 3, 32, 32, 3)).astype(np.float32),
         }
-        for _ in range(8)
+        for _ in range(4)
     ]
