@@ -1,4 +1,9 @@
-"""Figure 9: 4 hybrid fusion blocks."""
+"""Figure 9: 4 hybrid fusion blocks.
+
+yogo train --config configs/figure9_4.py --workdir runs/figure9_4
+
+Recipe, hardware and time: configs/ablation.py. The paper shows pictures and gives no score.
+"""
 
 from configs.ablation import get_config as ablation
 

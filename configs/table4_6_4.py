@@ -1,4 +1,10 @@
-"""Table 4: 6 fusion residual blocks in RC-BI, 4 in RC-FI."""
+"""Table 4: 6 fusion residual blocks in RC-BI, 4 in RC-FI.
+
+yogo train --config configs/table4_6_4.py --workdir runs/table4_6_4
+
+Recipe, hardware and time: configs/ablation.py. PSNR in the paper, Vimeo90K fast / medium / slow:
+36.12 / 34.88 / 32.96 dB.
+"""
 
 from configs.ablation import get_config as ablation
 
