@@ -1,8 +1,8 @@
 """A minute on two cores: the whole machinery on moving shapes and a tiny network. It learns nothing of use.
 
-    python scripts/generate_clips.py data/shapes
-    yogo data build video_clips --source data/shapes --held-out clip05 --data-dir data/smoke
-    yogo train --config configs/smoke.py --workdir runs/smoke
+python scripts/generate_clips.py data/shapes
+yogo data build video_clips --source data/shapes --held-out clip05 --data-dir data/smoke
+yogo train --config configs/smoke.py --workdir runs/smoke
 """
 
 from yogo_jax.configuration import base

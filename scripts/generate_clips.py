@@ -1,6 +1,6 @@
 """Write clips of moving shapes as folders of PNG: footage for a first try, without anything to download.
 
-    python scripts/generate_clips.py DIR --clips 6 --frames 14 --size 128x96
+python scripts/generate_clips.py DIR --clips 6 --frames 14 --size 128x96
 """
 
 import argparse

@@ -23,8 +23,7 @@ def pillow_bicubic(image: np.ndarray, numerator: int, denominator: int) -> np.nd
     image = np.pad(image, ((border, border), (border, border), (0, 0)), mode="symmetric")
     size = (image.shape[1] * numerator // denominator, image.shape[0] * numerator // denominator)
     planes = [
-        np.asarray(Image.fromarray(image[..., c]).resize(size, Image.Resampling.BICUBIC))
-        for c in range(channels)
+        np.asarray(Image.fromarray(image[..., c]).resize(size, Image.Resampling.BICUBIC)) for c in range(channels)
     ]
     border = border * numerator // denominator
     rows, columns = height * numerator // denominator, width * numerator // denominator
@@ -78,9 +77,7 @@ def test_downscale_is_differentiable(rng):
     """Its gradient is its adjoint: ⟨∂, x⟩ = ⟨g, downscale(x)⟩, since it is linear."""
     image, cotangent = (jnp.asarray(rng.random(s, dtype=np.float32)) for s in [(8, 16, 3), (2, 4, 3)])
     gradient = jax.grad(lambda x: jnp.vdot(imaging.downscale(x), cotangent))(image)
-    np.testing.assert_allclose(
-        jnp.vdot(gradient, image), jnp.vdot(cotangent, imaging.downscale(image)), rtol=1e-5
-    )
+    np.testing.assert_allclose(jnp.vdot(gradient, image), jnp.vdot(cotangent, imaging.downscale(image)), rtol=1e-5)
 
 
 def test_downscale_refuses_sizes_that_do_not_divide():

@@ -141,7 +141,7 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
 
 
-def base(model: ModelConfig | None = None) -> ConfigDict:
+def base(model: ModelConfig | None = None) -> Any:
     """The defaults as an editable ConfigDict, for config files to start from; `model` is a network other than YOGO."""
     return ConfigDict(dataclasses.asdict(Config(model=model or YOGOConfig())))
 
@@ -200,7 +200,10 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     flag = config_flags.DEFINE_config_file("config", flag_values=values, sys_argv=argv)
     try:
         values(argv)
-        return freeze(values[flag.name].value)
+        config = values[flag.name].value
+        if not isinstance(config, ConfigDict):
+            raise UserError(f"{path}: get_config() returns no ConfigDict")
+        return freeze(config)
     except UserError:
         raise
     except (flags.Error, AttributeError, KeyError, ValueError, TypeError, SyntaxError, ImportError) as error:

@@ -56,7 +56,7 @@ class Aligner(nn.Module):
         return aligned
 
     def last_guide(self, level: int, guide: jax.Array) -> jax.Array:
-        """What a level's offsets and masks are predicted from. Aligners that know more than the features override it."""
+        """What a level's offsets and masks are predicted from; aligners that know more than features override it."""
         return leaky_relu(Conv(self.config.filters, name=f"level{level}_offset_conv3")(guide))
 
 
