@@ -1,10 +1,14 @@
 """Eight CPU devices for the tests of sharding, and the optional folder of real footage."""
 
+import os
+import tempfile
 from pathlib import Path
 
 import jax
 import pytest
 
+# Commands that tests start keep their compiled programs here, not among the user's.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="yogo-tests-")
 jax.config.update("jax_num_cpu_devices", 8)
 
 

@@ -41,12 +41,16 @@ def test_mistakes_are_named_in_one_line(override, named):
     assert "\\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["", "def get_config(:", "import nothing_of_this_name", "def get_config(): return 3"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "def get_config(:", "import nothing_of_this_name", "def get_config(): return 3", "x = y", "get_config = 3"],
+)
 def test_files_that_are_not_configs_are_refused(tmp_path, text):
     path = tmp_path / "config.py"
     path.write_text(text)
-    with pytest.raises(UserError, match=r"config\.py"):
+    with pytest.raises(UserError, match=r"config\.py") as error:
         load_config(path)
+    assert "\n" not in str(error.value)
 
 
 def test_info_prints_json_and_nothing_else(capsys):

@@ -74,6 +74,12 @@ def test_a_damaged_packaged_model_is_refused(tmp_path, monkeypatch):
         (json.dumps({"network": "yogo", "filters": 4, "surprise": 1}), "surprise"),
         (json.dumps({"network": "yogo", "filters": "4"}), "filters"),
         (json.dumps([1, 2]), "damaged"),
+        ("[" * 200_000, "damaged"),
+        ('{"network": "yogo", "filters": ' + "9" * 5000 + "}", "damaged"),
+        (json.dumps({"network": "yogo", "filters": 2**70}), "at most"),
+        (json.dumps({"network": "yogo", "hfbs": 10**6}), "hfbs"),
+        (json.dumps({"network": "yogo", "filters": True}), "filters"),
+        (json.dumps({"network": "yogo", "x\ny": 1}), "no field"),
     ],
 )
 def test_files_that_are_not_weights_are_refused(tmp_path, config, message):
@@ -96,5 +102,12 @@ def test_files_that_are_not_safetensors_are_refused(tmp_path, content):
 def test_what_does_not_fit_is_named(tmp_path, params):
     del params["fe"]["conv_first"]["bias"]
     weights.save_weights(tmp_path / "w.safetensors", TINY, params)
-    with pytest.raises(UserError, match="fe/conv_first/bias is missing"):
+    with pytest.raises(UserError, match="'fe/conv_first/bias' is missing"):
+        weights.load_weights(tmp_path / "w.safetensors")
+
+
+def test_weights_that_are_not_numbers_are_refused(tmp_path, params):
+    params["fe"]["conv_first"]["bias"][0] = np.nan
+    weights.save_weights(tmp_path / "w.safetensors", TINY, params)
+    with pytest.raises(UserError, match="finite"):
         weights.load_weights(tmp_path / "w.safetensors")

@@ -24,7 +24,7 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from yogo_jax.errors import UserError
-from yogo_jax.model.config import YOGOConfig
+from yogo_jax.model.config import YOGOConfig, check_field
 from yogo_jax.peers.config import TMNetConfig, ZoomingSlowMoConfig
 
 ModelConfig = (
@@ -161,21 +161,18 @@ def model_config(values: dict[str, Any]) -> ModelConfig:
 def _record(kind: type, values: dict[str, Any], where: str) -> Any:
     hints = typing.get_type_hints(kind)
     if unknown := sorted(set(values) - set(hints)):
-        raise UserError(f"{where}.{unknown[0]}: no such field; {where} has {', '.join(hints)}")
+        raise UserError(f"{where} has no field {unknown[0]!r}; it has {', '.join(hints)}")
     for name, value in values.items():
-        hint = hints[name]
-        if typing.get_origin(hint) is typing.Literal:
-            if value not in typing.get_args(hint):
-                choices = ", ".join(map(repr, typing.get_args(hint)))
-                raise UserError(f"{where}.{name}={value!r}: it takes one of {choices}")
-        elif hint in (int, float, str, bool) and not isinstance(value, (int, float) if hint is float else hint):
-            raise UserError(f"{where}.{name}={value!r}: it takes {hint.__name__}")
+        check_field(f"{where}.{name}", value, hints[name])
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
 def freeze(config: ConfigDict) -> Config:
     """A ConfigDict as frozen records, every field checked."""
     values = config.to_dict()
+    for section in dataclasses.fields(Config):
+        if not isinstance(values.get(section.name), dict):
+            raise UserError(f"config.{section.name} is missing, or no section")
     if unknown := sorted(set(values) - {f.name for f in dataclasses.fields(Config)}):
         raise UserError(f"config.{unknown[0]}: no such section")
     return Config(
@@ -206,7 +203,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         return freeze(config)
     except UserError:
         raise
-    except (flags.Error, AttributeError, KeyError, ValueError, TypeError, SyntaxError, ImportError) as error:
-        # ml_collections quotes and escapes some messages twice over.
-        reason = str(error).replace("\\n", " ").replace("\\", "").replace("'", "")
-        raise UserError(f"{path}: {' '.join(reason.split())}") from error
+    except Exception as error:  # a config is Python: it can fail in any way
+        # ml_collections quotes and escapes some messages twice over, and hands some tracebacks on.
+        lines = str(error).replace("\\n", "\n").replace("\\", "").replace("'", "").strip().splitlines() or [""]
+        reason = lines[-1] if "Traceback" in lines[0] else " ".join(lines)
+        raise UserError(f"{path}: {type(error).__name__}: {' '.join(reason.split())}") from error

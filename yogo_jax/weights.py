@@ -8,8 +8,6 @@ import dataclasses
 import functools
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -24,6 +22,7 @@ from safetensors.numpy import save_file
 
 from yogo_jax.configuration import ModelConfig, model_config
 from yogo_jax.errors import UserError
+from yogo_jax.files import written_aside
 
 Params = Mapping[str, Any]
 
@@ -37,7 +36,8 @@ def default_weights() -> Path:
 def parameter_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Path → shape of every parameter of a network."""
     frames = jax.ShapeDtypeStruct((1, 2, 8, 8, 3), jnp.float32)
-    variables = jax.eval_shape(config.build().init, jax.random.key(0), frames)
+    model = config.build()
+    variables = jax.eval_shape(lambda frames: model.init(jax.random.key(0), frames), frames)
     flat: dict[str, Any] = dict(flatten_dict(variables["params"], sep="/"))
     return {path: leaf.shape for path, leaf in flat.items()}
 
@@ -58,14 +58,12 @@ def save_weights(
     path = Path(path)
     flat = {name: np.ascontiguousarray(leaf, dtype) for name, leaf in flatten_dict(params, sep="/").items()}
     header = {**(metadata or {}), "config": json.dumps(dataclasses.asdict(config))}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as aside:
-            save_file(flat, Path(aside, "weights"), header)
-            Path(aside, "weights").chmod(0o644)  # it is made for its owner alone
-            os.replace(Path(aside, "weights"), path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot write weights here: {error.strerror or error}") from error
+    with written_aside(path) as aside:
+        try:
+            save_file(flat, aside, header)
+        except SafetensorError as error:  # a full disk, among others
+            raise UserError(f"{path}: cannot write weights here: {error}") from error
+        aside.chmod(0o644)  # it is made for its owner alone
 
 
 def load_weights(path: str | Path | None = None) -> tuple[ModelConfig, dict[str, Any]]:
@@ -85,17 +83,22 @@ def load_weights(path: str | Path | None = None) -> tuple[ModelConfig, dict[str,
             flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except (SafetensorError, OSError, TypeError, ValueError) as error:
         raise UserError(f"{path}: not a readable safetensors file ({error})") from error
+    if "config" not in header:
+        raise UserError(f"{path}: names no network; weights of other projects go through `yogo convert` first")
     try:
-        config = model_config(json.loads(header["config"]))
-    except KeyError:
-        raise UserError(
-            f"{path}: names no network; weights of other projects go through `yogo convert` first"
-        ) from None
-    except (json.JSONDecodeError, TypeError, AttributeError) as error:
-        raise UserError(f"{path}: the config in its metadata is damaged ({error})") from error
+        values = json.loads(header["config"])
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: the config in its metadata is damaged ({type(error).__name__})") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: the config in its metadata is damaged (no object)")
+    try:
+        config = model_config(values)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     check_shapes(path, {name: tensor.shape for name, tensor in flat.items()}, parameter_shapes(config))
+    for name, tensor in flat.items():
+        if not np.issubdtype(tensor.dtype, np.floating) or not np.isfinite(tensor).all():
+            raise UserError(f"{path}: {name!r} holds other than finite real numbers")
     return config, unflatten_dict({tuple(name.split("/")): np.float32(tensor) for name, tensor in flat.items()})
 
 
@@ -110,10 +113,10 @@ def check_shapes(path: str | Path, found: Mapping[str, tuple], wanted: Mapping[s
     Raises:
       UserError: the first that is missing, left over, or of another shape, and how many there are.
     """
-    problems = [f"{name} is missing" for name in wanted if name not in found]
-    problems += [f"{name} belongs to no layer" for name in found if name not in wanted]
+    problems = [f"{name!r} is missing" for name in wanted if name not in found]
+    problems += [f"{name!r} belongs to no layer" for name in found if name not in wanted]
     problems += [
-        f"{name} is {tuple(found[name])}, not {tuple(wanted[name])}"
+        f"{name!r} is {tuple(found[name])}, not {tuple(wanted[name])}"
         for name in wanted
         if name in found and tuple(found[name]) != tuple(wanted[name])
     ]

@@ -152,17 +152,29 @@ def test_an_untrained_network_with_a_skip_is_the_classical_baseline():
     np.testing.assert_allclose(image[:, 1], imaging.upscale((x[:, 0] + x[:, 1]) / 2), atol=1e-5)
 
 
+def test_init_makes_parameters_and_nothing_else():
+    assert set(parameters(YOGO(TINY), frames(1, 2, 8, 8))) == {"params"}
+
+
 def test_intermediates_of_figure_8():
     x = frames(1, 2, 8, 8)
     model = YOGO(TINY)
     _, state = run(model, parameters(model, x), x, mutable=["intermediates"])
     cell = state["intermediates"]["forward"]["rc_fi"]["cell"]
-    assert cell["dfu"][0].shape == cell["fru"][0].shape == (1, 3, 8, 8, 8)
+    assert cell["aligned"][0].shape == cell["fused"][0].shape == (1, 3, 8, 8, 8)
 
 
 @pytest.mark.parametrize(
     "fields",
-    [{"filters": 60}, {"se_reduction": 3}, {"pyramid_levels": 0}, {"hfbs": -1}, {"interaction": "backward_only"}],
+    [
+        {"filters": 60},
+        {"se_reduction": 3},
+        {"pyramid_levels": 0},
+        {"hfbs": -1},
+        {"interaction": "backward_only"},
+        {"fusion": "x"},
+        {"filters": 2**40},
+    ],
 )
 def test_impossible_networks_are_refused(fields):
     with pytest.raises(UserError, match=r"model\."):

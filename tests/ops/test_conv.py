@@ -57,3 +57,9 @@ def test_up2_and_pixel_shuffle_are_pytorchs():
     np.testing.assert_allclose(up2(jnp.asarray(x)), theirs.numpy().transpose(0, 2, 3, 1), atol=1e-6)
     shuffled = torch.nn.functional.pixel_shuffle(nchw, 2).numpy().transpose(0, 2, 3, 1)
     np.testing.assert_array_equal(pixel_shuffle(jnp.asarray(x), 2), shuffled)
+
+
+@pytest.mark.parametrize(("size", "stride"), [(2, 1), (5, 2), (1, 2), (3, 3)])
+def test_what_has_no_gradient_here_is_refused(size, stride):
+    with pytest.raises(ValueError, match="kernel"):
+        conv2d(jnp.zeros((1, 6, 6, 2)), jnp.zeros((size, size, 2, 2)), None, stride)

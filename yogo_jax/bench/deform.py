@@ -8,18 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 
 from yogo_jax.bench.measure import Work, compare, table, use_threads
+from yogo_jax.cli.arguments import at_least
 from yogo_jax.errors import UserError
 from yogo_jax.ops.deform_conv import deform_conv2d
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--channels", type=int, default=64)
-    parser.add_argument("--groups", type=int, default=8)
-    parser.add_argument("--width", type=int, default=180)
-    parser.add_argument("--height", type=int, default=144)
-    parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=7, help="timed runs of each (default 7)")
-    parser.add_argument("--threads", type=int, default=2, help="cores to use (default 2)")
+    parser.add_argument("--channels", type=at_least(1), default=64)
+    parser.add_argument("--groups", type=at_least(1), default=8)
+    parser.add_argument("--width", type=at_least(1), default=180)
+    parser.add_argument("--height", type=at_least(1), default=144)
+    parser.add_argument("--batch", type=at_least(1), default=1)
+    parser.add_argument("--rounds", type=at_least(1), default=7, help="timed runs of each (default 7)")
+    parser.add_argument("--threads", type=at_least(1), default=2, help="cores to use (default 2)")
     parser.add_argument("--against", choices=["torch"], help="run the same in PyTorch, and print ratios")
 
 

@@ -1,5 +1,6 @@
 """Fair comparisons: the same input, the same threads, turn by turn in one process, medians, and peak memory."""
 
+import gc
 import os
 import statistics
 import time
@@ -7,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import jax
 import psutil
 
 Work = Callable[[], object]
@@ -61,20 +63,24 @@ def table(results: list[Result]) -> str:
 
 
 def use_threads(count: int) -> None:
-    """Keep this process, and JAX's threads with it, to so many cores. Call before JAX starts."""
+    """Keep this process, and JAX's threads with it, to so many cores, and compile anew. Call before JAX starts."""
+    jax.config.update("jax_enable_compilation_cache", False)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
 
 
 def _peak(work: Work) -> int | None:
     """Growth of the resident memory while the work runs for the first time, by the kernel's own high-water mark."""
-    reset = Path("/proc/self/clear_refs")
-    if not reset.exists():
-        work()
-        return None
+    gc.collect()
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+        measured = jax.default_backend() == "cpu"
+    except OSError:  # not Linux, or not allowed
+        measured = False
     before = psutil.Process().memory_info().rss
-    reset.write_text("5")
     work()
-    status = Path("/proc/self/status").read_text()
-    mark = next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
-    return max(mark - before, 0)
+    if not measured:
+        return None
+    status = Path("/proc/self/status").read_text().splitlines()
+    marks = [int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM")]
+    return max(marks[0] - before, 0) if marks else None

@@ -51,11 +51,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     overrides = [word for word in rest if word.startswith("--config.")]
     if unknown := [word for word in rest if word not in overrides]:
         parser.error(f"unrecognised arguments: {' '.join(unknown)}")
-    if overrides and not hasattr(args, "config"):
-        parser.error(f"{args.command} takes no --config: {' '.join(overrides)}")
+    if overrides and not getattr(args, "config", None):
+        parser.error(f"{args.command} needs --config before overrides: {' '.join(overrides)}")
     args.overrides = overrides
     try:
-        return importlib.import_module(f"yogo_jax.cli.{args.command}").run(args) or 0
+        code = importlib.import_module(f"yogo_jax.cli.{args.command}").run(args) or 0
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        print("yogo: interrupted", file=sys.stderr)
+        return 130
     except UserError as error:
         print(f"yogo: {error}", file=sys.stderr)
         return 2

@@ -4,17 +4,19 @@ import argparse
 import dataclasses
 import json
 
+from yogo_jax.cli.arguments import at_least
 from yogo_jax.configuration import load_config
 from yogo_jax.info import PAPER_FRAMES, cost
 from yogo_jax.weights import load_weights
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", help="config file, such as configs/yogo_64.py")
-    parser.add_argument("--weights", help="weight file, instead of a config (default: the packaged model)")
-    parser.add_argument("--frames", type=int, default=PAPER_FRAMES[1], help="LR frames to count on (default 4)")
-    parser.add_argument("--width", type=int, default=PAPER_FRAMES[3], help="their width (default 180)")
-    parser.add_argument("--height", type=int, default=PAPER_FRAMES[2], help="their height (default 144)")
+    network = parser.add_mutually_exclusive_group()
+    network.add_argument("--config", help="config file, such as configs/yogo_64.py")
+    network.add_argument("--weights", help="weight file, instead of a config (default: the packaged model)")
+    parser.add_argument("--frames", type=at_least(2), default=PAPER_FRAMES[1], help="LR frames to count on (default 4)")
+    parser.add_argument("--width", type=at_least(1), default=PAPER_FRAMES[3], help="their width (default 180)")
+    parser.add_argument("--height", type=at_least(1), default=PAPER_FRAMES[2], help="their height (default 144)")
     parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
 
 

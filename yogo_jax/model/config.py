@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import typing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from yogo_jax.errors import UserError
 
 if TYPE_CHECKING:
     from yogo_jax.model.yogo import YOGO
+
+
+MOST_FILTERS, MOST_BLOCKS = 1024, 100  # what a damaged weight file may make this program build
+
+
+def check_field(name: str, value: Any, hint: Any) -> None:
+    """Hold a config's value against its field's type.
+
+    Raises:
+      UserError: it is none of the choices, or of another type.
+    """
+    if typing.get_origin(hint) is Literal:
+        if value not in typing.get_args(hint):
+            raise UserError(f"{name}={value!r}: it takes one of {', '.join(map(repr, typing.get_args(hint)))}")
+    elif hint in (int, float, str, bool):
+        kinds = (int, float) if hint is float else hint
+        if not isinstance(value, kinds) or (isinstance(value, bool) and hint is not bool):
+            raise UserError(f"{name}={value!r}: it takes {hint.__name__}")
 
 
 @dataclass(frozen=True)
@@ -60,6 +79,10 @@ class YOGOConfig:
     remat: bool = False
 
     def __post_init__(self) -> None:
+        for name, hint in typing.get_type_hints(type(self)).items():
+            check_field(f"model.{name}", getattr(self, name), hint)
+        if self.filters > MOST_FILTERS:
+            raise UserError(f"model.filters={self.filters}: it takes at most {MOST_FILTERS}")
         if self.filters < 1 or self.groups < 1 or self.filters % self.groups:
             raise UserError(f"model.filters={self.filters} is not a positive multiple of model.groups={self.groups}")
         if self.interaction == "backward_only" and self.fusion == "hybrid":
@@ -69,8 +92,8 @@ class YOGOConfig:
         if not 1 <= self.pyramid_levels <= 4:
             raise UserError(f"model.pyramid_levels={self.pyramid_levels}: it takes 1 to 4")
         for name in ("fe_blocks", "frb_backward", "frb_forward", "hfbs"):
-            if getattr(self, name) < 0:
-                raise UserError(f"model.{name}={getattr(self, name)}: it cannot be negative")
+            if not 0 <= getattr(self, name) <= MOST_BLOCKS:
+                raise UserError(f"model.{name}={getattr(self, name)}: it takes 0 to {MOST_BLOCKS}")
 
     @property
     def multiple(self) -> int:

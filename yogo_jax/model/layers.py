@@ -16,7 +16,7 @@ ZEROS = nn.initializers.zeros
 
 def leaky_relu(x: jax.Array) -> jax.Array:
     """LeakyReLU of slope 0.1, the network's activation outside of residual blocks."""
-    return jnp.where(x >= 0, x, 0.1 * x)
+    return jnp.where(x > 0, x, 0.1 * x)  # of slope 0.1 at zero itself, as in PyTorch
 
 
 class Conv(nn.Module):
@@ -58,7 +58,8 @@ class DeformConv(nn.Module):
         offset, mask = jnp.split(moves, [18 * self.groups], axis=-1)
         offset = offset.reshape(*offset.shape[:-1], self.groups, 9, 2)
         mask = jax.nn.sigmoid(mask).reshape(*mask.shape[:-1], self.groups, 9)
-        self.sow("offsets", "mean", jnp.abs(offset.astype(jnp.float32)).mean(axis=range(1, offset.ndim)))
+        if not self.is_initializing():
+            self.sow("offsets", "mean", jnp.abs(offset.astype(jnp.float32)).mean(axis=range(1, offset.ndim)))
         return deform_conv2d(x, offset, mask, kernel.astype(x.dtype), bias.astype(x.dtype))
 
 

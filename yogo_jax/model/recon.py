@@ -11,7 +11,8 @@ from yogo_jax.ops.resample import pixel_shuffle
 class Recon(nn.Module):
     """`[B, H, W, C]` → `[B, 4H, 4W, 3]`: two pixel shuffles, each after a convolution, then two convolutions.
 
-    The light form shuffles straight to the image: a seventh of the multiply-adds, and no feature of the image's size.
+    The light form shuffles straight to the image: a sixth to an eighth of the multiply-adds, and no feature of
+    the image's size.
     """
 
     config: YOGOConfig

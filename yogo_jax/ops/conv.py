@@ -35,7 +35,13 @@ def conv2d(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None, strid
 
     Returns:
       `[B, ⌈H/stride⌉, ⌈W/stride⌉, K]` in x's dtype.
+
+    Raises:
+      ValueError: another kernel size or stride.
     """
+    size = kernel.shape[0]
+    if size % 2 == 0 or stride not in (1, 2) or (stride == 2 and size != 3):
+        raise ValueError(f"a {size}×{size} kernel with stride {stride}: it takes odd kernels, and 3×3 with stride 2")
     return _conv2d(x, kernel, bias, stride)
 
 

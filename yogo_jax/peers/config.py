@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from yogo_jax.errors import UserError
-from yogo_jax.model.config import YOGOConfig
+from yogo_jax.model.config import MOST_BLOCKS, YOGOConfig
 
 if TYPE_CHECKING:
     from yogo_jax.peers.tmnet import TMNet
@@ -35,8 +35,8 @@ class _PeerConfig:
 
     def __post_init__(self) -> None:
         YOGOConfig(filters=self.filters, groups=self.groups, fe_blocks=self.fe_blocks)
-        if self.recon_blocks < 0:
-            raise UserError(f"model.recon_blocks={self.recon_blocks}: it cannot be negative")
+        if not 0 <= self.recon_blocks <= MOST_BLOCKS:
+            raise UserError(f"model.recon_blocks={self.recon_blocks}: it takes 0 to {MOST_BLOCKS}")
 
     @property
     def multiple(self) -> int:

@@ -1,0 +1,69 @@
+"""`yogo bench` on small sizes: what it prints, and what it refuses."""
+
+import os
+import time
+
+import pytest
+
+from yogo_jax.bench.measure import compare, table
+from yogo_jax.cli import main
+
+
+@pytest.fixture(autouse=True)
+def same_cores():
+    """The benches keep the process to some cores; the tests after them want all."""
+    if not hasattr(os, "sched_getaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    yield
+    os.sched_setaffinity(0, cores)
+
+
+def test_medians_and_ratios():
+    contenders = {"quick": lambda: lambda: time.sleep(0.01), "slow": lambda: lambda: time.sleep(0.04)}
+    results = compare(contenders, rounds=3)
+    assert results[0].median == pytest.approx(0.01, abs=0.01)
+    assert results[1].median > 2 * results[0].median
+    assert "slow" in table(results)
+
+
+def test_peak_memory_is_what_the_work_needs():
+    (result,) = compare({"large": lambda: lambda: bytearray(os.urandom(1)) * 200_000_000}, rounds=1)
+    if result.peak is None:
+        pytest.skip("this system does not say")
+    assert 150e6 < result.peak < 450e6
+
+
+def test_deform_prints_both_modes(capsys):
+    assert (
+        main(["bench", "deform", "--channels", "8", "--groups", "2", "--width", "8", "--height", "6", "--rounds", "1"])
+        == 0
+    )
+    out = capsys.readouterr().out
+    assert "jax forward " in out
+    assert "jax forward + backward" in out
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "info --frames 1",
+        "info --width 0",
+        "info --config.model.filters=8",
+        "bench deform --groups 0",
+        "bench deform --rounds 0",
+        "bench deform --threads -1",
+        "bench model --frames 1",
+    ],
+)
+def test_impossible_numbers_are_refused_before_any_work(line, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(line.split())
+    assert end.value.code == 2
+    assert "error" in capsys.readouterr().err
+
+
+def test_channels_that_groups_do_not_divide(capsys):
+    assert main(["bench", "deform", "--channels", "8", "--groups", "3"]) == 2
+    assert capsys.readouterr().err.startswith("yogo: --channels 8")
