@@ -1,11 +1,16 @@
-"""Eight CPU devices for the tests of sharding, and the optional folder of real footage."""
+"""Eight CPU devices for the tests of sharding, quick compilation, and the optional folder of real footage."""
 
 import os
 import tempfile
 from pathlib import Path
 
-import jax
 import pytest
+
+# Most of the time here goes into compiling small programs that run once: compile them quickly.
+QUICKLY = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICKLY}"
+
+import jax  # noqa: E402  (after its flags)
 
 # Commands that tests start keep their compiled programs here, not among the user's.
 os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="yogo-tests-")
