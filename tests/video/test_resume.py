@@ -1,7 +1,6 @@
 """Runs that are broken off: killed, out of space, changed; and what is left on the disk."""
 
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -46,9 +45,16 @@ def source(tmp_path, pictures, make_video) -> Path:
     return make_video(tmp_path / "in.mp4", pictures(125), audio="aac")
 
 
-def started(source: Path, output: Path, pause: float, **more) -> subprocess.Popen:
-    command = [sys.executable, "-c", RUN, str(source), str(output), str(pause)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)
+FULL = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+"""
+
+
+def started(source: Path, output: Path, pause: float, before: str = "") -> subprocess.Popen:
+    command = [sys.executable, "-c", before + RUN, str(source), str(output), str(pause)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def content(path: Path, probe):
@@ -76,11 +82,7 @@ def test_killed_and_resumed_equals_unbroken(tmp_path, source, probe):
 def test_no_room_on_the_disk(tmp_path, source):
     """A limit on the size of files stands for a full disk: the same errors of the same calls."""
 
-    def limit():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-
-    run = started(source, tmp_path / "out.mp4", 0, preexec_fn=limit)
+    run = started(source, tmp_path / "out.mp4", 0, FULL)
     _, errors = run.communicate()
     assert run.returncode == 1
     assert errors.strip().splitlines()[-1].startswith(f"{tmp_path / 'out.mp4'} cannot be written: ")
