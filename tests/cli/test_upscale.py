@@ -39,7 +39,7 @@ def clip(tmp_path):
 def test_several_inputs_and_a_summary(tmp_path, clip, weights, capsys):
     (tmp_path / "broken.mp4").write_bytes(b"not a video")
     pattern = str(tmp_path / "*.mp4")
-    arguments = ["--weights", weights, "--json", "--no-cuts", "--memory", "2GB", "--crf", "30"]
+    arguments = ["--weights", weights, "--json", "--no-cuts", "--tile", "32x16", "--crf", "30"]
     assert main(["upscale", pattern, str(tmp_path / "large" / "{name}.mkv"), *arguments]) == 2
     printed, errors = capsys.readouterr()
     [summary] = [json.loads(line) for line in printed.splitlines()]
