@@ -39,7 +39,7 @@ def comparison(small: list[np.ndarray], large: list[np.ndarray]) -> Image.Image:
     before, after = (imaging.upscale(imaging.to_float(frame)) for frame in small)
     classical = [imaging.quantise(before), imaging.quantise((before + after) / 2)]
     nearest = small[0].repeat(4, 0).repeat(4, 1)
-    titles = [("input", "bicubic ×4", "YOGO"), ("(no such frame)", "bicubic ×4, linear blend", "YOGO, a made frame")]
+    titles = [("input", "bicubic x4", "YOGO"), ("(no such frame)", "bicubic x4, linear blend", "YOGO, a made frame")]
     left, top, side = CROP
     zoom = height / side
     sheet = Image.new("RGB", (3 * width, 4 * height + 4 * 28), "white")
