@@ -4,7 +4,8 @@ yogo data build video_clips --source CLIPS --data-dir data --held-out davis/dog 
 yogo train --config configs/small.py --workdir runs/small
 
 0.8 M parameters, 0.07 T multiply-adds: a twentieth of YOGO-64's. About a second and a half a step on one core of
-a current server, so an hour and a half for its 4,000 steps. What it scores is in yogo_jax/pretrained/default.md.
+a current server. No run of this recipe has been scored yet; the packaged weights are of this network, from a shorter
+training: yogo_jax/pretrained/default.md.
 """
 
 from yogo_jax.configuration import base

@@ -1,6 +1,6 @@
 """Show that the full network learns: overfit one tiny batch to over 40 dB, and say how long that takes.
 
-python scripts/overfit.py --steps 1500
+python -m scripts.overfit --steps 1500
 """
 
 import argparse
