@@ -1,6 +1,7 @@
-"""The default model: small enough to be trained, and to run, on a two-core machine.
+r"""The default model: small enough to be trained, and to run, on a two-core machine.
 
-yogo data build video_clips --source CLIPS --data-dir data --held-out davis/dog davis/libby davis/car-shadow
+yogo data build video_clips --source CLIPS --data-dir data \
+    --held-out davis/dog davis/motocross-jump davis/tennis flutter/butterfly.mp4
 yogo train --config configs/small.py --workdir runs/small
 
 0.8 M parameters, 0.07 T multiply-adds: a twentieth of YOGO-64's. About a second and a half a step on one core of
@@ -29,13 +30,14 @@ def get_config():
     config.data.patch = (24, 24)
     config.data.eval_patch = (64, 64)
     config.data.time_reversal = True
+    config.data.codec_fraction = 0.1  # or the blocks of compressed input are amplified
     config.data.cache_gigabytes = 5.0
     config.data.threads = 1
-    config.optim.learning_rate = 1.5e-3
+    config.optim.learning_rate = 2e-3
     config.optim.schedule = "cosine"
-    config.optim.warmup_steps = 100
+    config.optim.warmup_steps = 50
     config.optim.clip_norm = 1.0
-    config.optim.ema_decay = 0.996
+    config.optim.ema_decay = 0.998
     config.train.steps = 4_000
     config.train.eval_every = 500
     config.train.eval_examples = 12

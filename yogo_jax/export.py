@@ -12,6 +12,7 @@ recurrence over time and writes the deformable convolutions' gathers as GridSamp
 """
 
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,8 @@ def write_onnx(path: Path, config: ModelConfig, params: Any, frames: int, size: 
       UserError: PyTorch or onnx is not installed.
     """
     torch = require_torch()
-    try:
-        import onnx  # noqa: F401
-    except ImportError as error:
-        raise UserError('ONNX is written by way of PyTorch: pip install "yogo-jax[onnx]"') from error
+    if find_spec("onnx") is None:
+        raise UserError('ONNX is written by way of PyTorch: pip install "yogo-jax[onnx]"')
     from yogo_jax.torch_reference import build
 
     class Inference(torch.nn.Module):
