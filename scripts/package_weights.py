@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 
+from yogo_jax.files import written_aside
 from yogo_jax.weights import default_weights, load_weights, save_weights
 
 
@@ -16,7 +17,8 @@ def main(source: str) -> None:
     config, params = load_weights(source)
     save_weights(destination, config, params, dtype=np.float16)
     digest = hashlib.sha256(destination.read_bytes()).hexdigest()
-    destination.with_suffix(".sha256").write_text(f"{digest}  {destination.name}\n")
+    with written_aside(destination.with_suffix(".sha256")) as aside:
+        aside.write_text(f"{digest}  {destination.name}\n")
     print(f"{destination}: {destination.stat().st_size / 1e6:.2f} MB, SHA-256 {digest}")
 
 

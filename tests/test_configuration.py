@@ -1,5 +1,6 @@
 """Configs: overrides, and one clear line for each mistake."""
 
+import ast
 import json
 from pathlib import Path
 
@@ -16,7 +17,12 @@ FILES = sorted(path for path in CONFIGS.glob("*.py") if path.stem != "__init__")
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_config_is_sound_and_says_what_it_is(path):
     load_config(path)
-    assert path.read_text().startswith('"""')
+    assert ast.get_docstring(ast.parse(path.read_text()))
+
+
+def test_an_installed_config_is_found_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_config("yogo_56").model.filters == 56
 
 
 def test_overrides_change_what_they_name():
@@ -32,6 +38,8 @@ def test_overrides_change_what_they_name():
         ("--config.model.fusion=loose", "fusion"),
         ("--config.modl.hfbs=3", "modl"),
         ("--config.model.filters=60", "filters"),
+        ("--config.data.patch=(32,)", "data.patch"),
+        ("--config.data.patch=(32,'a')", "data.patch"),
     ],
 )
 def test_mistakes_are_named_in_one_line(override, named):
@@ -62,4 +70,7 @@ def test_info_prints_json_and_nothing_else(capsys):
 
 def test_a_missing_config_is_a_line_and_a_non_zero_exit(capsys):
     assert main(["info", "--config", "nowhere.py"]) == 2
-    assert capsys.readouterr().err == "yogo: nowhere.py: no such config file\n"
+    assert (
+        capsys.readouterr().err
+        == "yogo: nowhere.py: no such config file, nor one of those installed, such as yogo_64\n"
+    )

@@ -17,6 +17,7 @@ import sys
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
@@ -183,14 +184,24 @@ def freeze(config: ConfigDict) -> Config:
     )
 
 
+def _installed_config(name: str) -> Path:
+    configs = Path(str(resources.files("configs")))
+    if not name.isidentifier() or not (configs / f"{name}.py").is_file():
+        raise UserError(f"{name}: no such config file, nor one of those installed, such as yogo_64")
+    return configs / f"{name}.py"
+
+
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read a config file, apply `--config.section.field=value` overrides, and freeze it.
+
+    Args:
+      path: a file, or the name of one that is installed with this package, such as "yogo_64".
 
     Raises:
       UserError: no such file, a file without `get_config()`, an unknown field, a value of another type.
     """
     if not Path(path).is_file():
-        raise UserError(f"{path}: no such config file")
+        path = _installed_config(str(path))
     argv = ["yogo", f"--config={path}", *overrides]
     sys.modules.pop("config_config", None)  # the flag's module: what an earlier file defined is not this one's
     values = flags.FlagValues()

@@ -108,6 +108,14 @@ def test_a_folder_of_folders_and_a_folder_of_frames(tmp_path):
     assert [clip.name for clip in find_clips("folder", tmp_path / "set" / "a").clips] == ["a"]
 
 
+def test_links_to_folders_are_followed_once(tmp_path):
+    write_clip(tmp_path / "footage" / "a")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "linked").symlink_to(tmp_path / "footage" / "a")
+    (tmp_path / "set" / "back").symlink_to(tmp_path / "set")
+    assert [clip.name for clip in find_clips("folder", tmp_path / "set").clips] == ["linked"]
+
+
 def test_vid4_names_what_is_missing(tmp_path):
     write_clip(tmp_path / "city")
     write_clip(tmp_path / "walk")

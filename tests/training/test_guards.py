@@ -31,6 +31,9 @@ from yogo_jax.training.train import train
         ("optim", {"boundaries": (20, 10)}, "they ascend"),
         ("optim", {"warmup_steps": 452_270}, "it takes fewer"),
         ("optim", {"learning_rate": 0.0}, "more than 0"),
+        ("optim", {"charbonnier_width": 0.0}, "optim.charbonnier_width=0.0"),
+        ("optim", {"b2": 1.0}, "optim.b2=1.0"),
+        ("optim", {"final_fraction": -0.1}, "0 or more"),
     ],
 )
 def test_a_config_that_cannot_work_fails_early(section, values, message, tmp_path):

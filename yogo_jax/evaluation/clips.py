@@ -132,7 +132,13 @@ def _built(data: str, source: Path) -> list[Clip] | None:
 
 
 def _walk(source: Path) -> Iterator[Clip]:
-    for path, folders, names in os.walk(source):
+    entered: set[Path] = set()
+    for path, folders, names in os.walk(source, followlinks=True):
+        resolved = Path(path).resolve()
+        if resolved in entered:  # a link that leads back
+            folders.clear()
+            continue
+        entered.add(resolved)
         folders.sort()
         folder = Path(path)
         if files := footage.image_files(folder):

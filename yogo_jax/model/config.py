@@ -28,6 +28,14 @@ def check_field(name: str, value: Any, hint: Any) -> None:
         kinds = (int, float) if hint is float else hint
         if not isinstance(value, kinds) or (isinstance(value, bool) and hint is not bool):
             raise UserError(f"{name}={value!r}: it takes {hint.__name__}")
+    elif typing.get_origin(hint) is tuple:
+        kinds = typing.get_args(hint)
+        if not isinstance(value, tuple | list):
+            raise UserError(f"{name}={value!r}: it takes several values")
+        if kinds[-1] is not ... and len(value) != len(kinds):
+            raise UserError(f"{name}={value!r}: it takes {len(kinds)} values")
+        for item in value:
+            check_field(name, item, kinds[0])
 
 
 @dataclass(frozen=True)

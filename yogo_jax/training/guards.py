@@ -37,10 +37,20 @@ def check_config(config: Config, devices: int, processes: int = 1) -> None:
         ("train.eval_examples", train.eval_examples),
         ("optim.clip_norm", optim.clip_norm),
         ("optim.warmup_steps", optim.warmup_steps),
+        ("optim.factor", optim.factor),
+        ("optim.final_fraction", optim.final_fraction),
+        ("train.seed", train.seed),
+        ("train.fsdp_min_size", train.fsdp_min_size),
     ):
         _demand(value >= 0, f"{name}={value}: it takes 0 or more")
-    _demand(optim.learning_rate > 0, f"optim.learning_rate={optim.learning_rate}: it takes more than 0")
-    _demand(0 <= optim.ema_decay < 1, f"optim.ema_decay={optim.ema_decay}: it takes 0 to less than 1")
+    for name, value in (
+        ("optim.learning_rate", optim.learning_rate),
+        ("optim.charbonnier_width", optim.charbonnier_width),
+        ("train.offset_warning", train.offset_warning),
+    ):
+        _demand(value > 0, f"{name}={value}: it takes more than 0")
+    for name, value in (("optim.b1", optim.b1), ("optim.b2", optim.b2), ("optim.ema_decay", optim.ema_decay)):
+        _demand(0 <= value < 1, f"{name}={value}: it takes 0 to less than 1")
     _demand(
         optim.warmup_steps < train.steps,
         f"optim.warmup_steps={optim.warmup_steps}: the run has {train.steps} steps; it takes fewer",
