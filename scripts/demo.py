@@ -18,7 +18,7 @@ from yogo_jax.cli import main as yogo
 
 CLIP = Path(__file__).parent / "demo" / "city.mp4"
 KNOWN = 12  # of the input's frames, the one to show
-CROP = (420, 150, 180)  # left, top and side, in pixels of the result
+ZOOM = 3  # of the crop, from the middle of the frame
 
 
 def frames(path: Path, numbers: list[int]) -> list[np.ndarray]:
@@ -38,23 +38,25 @@ def comparison(small: list[np.ndarray], large: list[np.ndarray]) -> Image.Image:
     height, width = large[0].shape[:2]
     before, after = (imaging.upscale(imaging.to_float(frame)) for frame in small)
     classical = [imaging.quantise(before), imaging.quantise((before + after) / 2)]
-    nearest = small[0].repeat(4, 0).repeat(4, 1)
-    titles = [("input", "bicubic x4", "YOGO"), ("(no such frame)", "bicubic x4, linear blend", "YOGO, a made frame")]
-    left, top, side = CROP
-    zoom = height / side
+    nearest, following = (frame.repeat(4, 0).repeat(4, 1) for frame in small)
+    neighbours = np.hstack([nearest[:, : width // 2], following[:, width // 2 :]])
+    titles = [
+        ("input", "bicubic x4", "YOGO"),
+        ("not in the input: the frames before | after", "bicubic x4, blended", "YOGO, a made frame"),
+    ]
+    margins = (width - width / ZOOM) / 2, (height - height / ZOOM) / 2
+    middle = (*margins, width - margins[0], height - margins[1])
     sheet = Image.new("RGB", (3 * width, 4 * height + 4 * 28), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(20)
-    for row, shown in enumerate([(nearest, classical[0], large[0]), (None, classical[1], large[1])]):
+    for row, shown in enumerate([(nearest, classical[0], large[0]), (neighbours, classical[1], large[1])]):
         for column, (image, title) in enumerate(zip(shown, titles[row], strict=True)):
             y = 2 * row * (height + 28)
             draw.text((column * width + 8, y + 2), title, "black", font)
             draw.text((column * width + 8, y + height + 30), f"{title}: crop", "black", font)
-            if image is not None:
-                whole = Image.fromarray(image)
-                sheet.paste(whole, (column * width, y + 28))
-                crop = whole.crop((left, top, left + min(side, int(width / zoom)), top + side))
-                crop = crop.resize((round(crop.width * zoom), height), Image.Resampling.NEAREST)
-                sheet.paste(crop, (column * width, y + height + 56))
+            whole = Image.fromarray(image)
+            sheet.paste(whole, (column * width, y + 28))
+            crop = whole.resize((width, height), Image.Resampling.NEAREST, box=middle)
+            sheet.paste(crop, (column * width, y + height + 56))
     return sheet
 
 

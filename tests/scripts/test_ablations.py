@@ -1,8 +1,6 @@
 """The ablations end to end at a tiny budget, their variants, and their tables."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -10,15 +8,10 @@ import pytest
 from PIL import Image
 
 from data_pipelines.video_clips import VideoClips
+from scripts import ablations
 from yogo_jax.configuration import Config, DataConfig, OptimConfig, TrainConfig
 from yogo_jax.evaluation.clips import find_clips
 from yogo_jax.model.config import YOGOConfig
-
-SPEC = importlib.util.spec_from_file_location("ablations", Path(__file__).parents[2] / "scripts" / "ablations.py")
-assert SPEC is not None
-assert SPEC.loader is not None
-ablations = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(ablations)
 
 
 def parameters(model: YOGOConfig) -> int:
