@@ -1,13 +1,16 @@
 """Compares the Flax and the PyTorch network on your own weights, box by box.
 
     python scripts/cross_check.py weights.pth --clip folder_of_frames
+    python scripts/cross_check.py --config configs/yogo_64.py
 
-The weights are anything that `yogo convert` reads. Prints one line for each box's features, each image, the
+The weights are anything that `yogo convert` reads; without any, the config's network takes random ones that hide
+nothing: offsets and masks move, and no layer is silent. Prints one line for each box's features, each image, the
 gradient of the loss and three steps of AdaMax: the largest difference, beside the largest value. Exits with 1
 where images differ by more than 1e-4 or a gradient by more than 1e-3 of its norm.
 """
 
 import argparse
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,13 +20,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import torch
+from flax.traverse_util import unflatten_dict
 from PIL import Image
 
-from yogo_jax.configuration import load_config
+from yogo_jax.configuration import ModelConfig, load_config
 from yogo_jax.convert import Mismatch, to_torch
 from yogo_jax.convert.source import Source, read_weights
 from yogo_jax.errors import UserError
 from yogo_jax.torch_reference import build
+from yogo_jax.weights import parameter_shapes
 
 IMAGES, GRADIENTS = 1e-4, 1e-3
 """What the images may differ by, and a gradient relative to its norm."""
@@ -31,7 +36,7 @@ IMAGES, GRADIENTS = 1e-4, 1e-3
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weights", type=Path)
+    parser.add_argument("weights", type=Path, nargs="?")
     parser.add_argument("--config", help="the network, where the weights do not tell it")
     parser.add_argument("--clip", type=Path, help="folder of frames (default: noise)")
     parser.add_argument("--frames", type=int, default=2)
@@ -40,11 +45,28 @@ def main() -> int:
     args = parser.parse_args()
     try:
         config = load_config(args.config).model if args.config else None
-        source = read_weights(args.weights, config)
+        if args.weights:
+            source = read_weights(args.weights, config)
+        elif config:
+            source = random_weights(config)
+        else:
+            parser.error("it takes weights, or --config for random ones")
     except (UserError, Mismatch) as error:
         print(error, file=sys.stderr)
         return 2
     return 0 if Comparison(source, load(args.clip, args.frames, args.size)).run(not args.no_training) else 1
+
+
+def random_weights(config: ModelConfig) -> Source:
+    """Weights of the usual sizes everywhere, also where an untrained network has zeros."""
+    rng = np.random.default_rng(0)
+
+    def draw(name: str, shape: tuple[int, ...]) -> np.ndarray:
+        scale = 0.7 * math.prod(shape[:-1]) ** -0.5 if len(shape) > 1 else 0.1
+        return rng.normal(0, 2 * scale if "offset_mask" in name else scale, shape).astype(np.float32)
+
+    params = {name: draw(name, shape) for name, shape in parameter_shapes(config).items()}
+    return Source("jax", config, unflatten_dict(params, sep="/"))
 
 
 def load(clip: Path | None, count: int, size: tuple[int, int]) -> np.ndarray:

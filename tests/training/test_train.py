@@ -151,3 +151,17 @@ def test_initial_parameters_come_from_weights_and_from_runs(runs, unbroken):
         runs.finish(runs.start(name, *options, init_from=given))
         for a, b in zip(runs.params(name), runs.params(unbroken), strict=True):
             np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_a_run_that_blows_up_stops_with_the_last_good_parameters(runs):
+    options = ("optim.learning_rate=1e30", "optim.warmup_steps=1", "train.max_skipped=3")
+    process = runs.start("blown", *options)
+    output, _ = process.communicate(timeout=500)
+    assert process.returncode == 2, output
+    assert "no finite loss or gradient in 3 steps" in output.splitlines()[-1]
+    kept = Checkpoints(runs.folder / "blown" / "checkpoints").latest
+    assert kept is not None
+    assert f"checkpoints/{kept}" in output.splitlines()[-1]
+    assert runs.records("blown")[-1]["skipped_in_a_row"] == 3
+    steps = [record["step"] for record in runs.records("blown")]
+    assert steps == list(range(1, kept + 1))
