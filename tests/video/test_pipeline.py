@@ -173,6 +173,41 @@ def test_hdr10_passes_or_is_refused(tmp_path, bicubic, pictures, make_video, pro
         upscale_file(source, tmp_path / "out.mkv", bicubic, Options(codec="ffv1"))
 
 
+def test_an_edit_list_hides_what_it_hides(tmp_path, bicubic, pictures, make_video, probe):
+    """What a lossless cutter writes: the file begins at a keyframe, and its edit list says to show it from later on."""
+    images = pictures(12)
+    whole = make_video(tmp_path / "whole.mp4", images, audio="aac", options={"g": "12", "bf": "2"})
+    cut = tmp_path / "cut.mp4"
+    hidden = Fraction(5, 25)
+    with av.open(str(whole)) as source, av.open(str(cut), "w", options={"avoid_negative_ts": "disabled"}) as target:
+        streams = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            if packet.dts is not None and packet.pts is not None:
+                packet.stream = streams[packet.stream.index]
+                packet.pts -= round(hidden / packet.time_base)
+                packet.dts -= round(hidden / packet.time_base)
+                target.mux(packet)
+    assert b"elst" in cut.read_bytes()
+    shown = probe(cut)
+    assert len(shown.times) == 7  # as FFmpeg shows it
+    upscale_file(cut, tmp_path / "out.mp4", bicubic, Options(**FAST))
+    out = probe(tmp_path / "out.mp4")
+    assert out.times == midpoints(shown.times)
+    assert abs(out.duration - shown.duration) <= Fraction(1, 25)
+
+
+@pytest.mark.parametrize("box", [b"mvhd", b"tkhd", b"mdhd"])
+def test_a_huge_claimed_duration_is_no_more_than_a_claim(tmp_path, bicubic, pictures, make_video, probe, box):
+    path = make_video(tmp_path / "in.mp4", pictures(5))
+    data = bytearray(path.read_bytes())
+    place = data.index(box) + 4 + {b"mvhd": 16, b"tkhd": 20, b"mdhd": 16}[box]  # of its duration, in version 0
+    data[place : place + 4] = b"\x7f\xff\xff\xff"
+    path.write_bytes(data)
+    summary = upscale_file(path, tmp_path / "out.mp4", bicubic, Options(**FAST))
+    assert summary.frames_out == 9
+    assert probe(tmp_path / "out.mp4").times[-1] < 1
+
+
 def test_only_a_part(tmp_path, bicubic, pictures, make_video, probe):
     source = make_video(tmp_path / "in.mp4", pictures(40), audio="aac", options={"g": "10"})
     upscale_file(source, tmp_path / "out.mp4", bicubic, Options(**FAST, start=0.6, end=1.0))
