@@ -1,5 +1,7 @@
 """Train and evaluate the variants of Tables 3 to 5 and Figure 9 under one budget, and print the paper's tables.
 
+"Loss" is one more table: the complete network trained by the image term alone, and by all three (Section 3.5).
+
     python scripts/ablations.py --config configs/yogo_64.py --workdir runs/ablations \
         --test vimeo90k-fast=vimeo_septuplet vid4=vid4 --seeds 0 1 2
 
@@ -11,6 +13,7 @@ kept, the one in training goes on from its checkpoint. WORKDIR/ablations.txt and
 import argparse
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -33,8 +36,9 @@ from yogo_jax.training.train import train
 Tables = Mapping[str, Mapping[str, dict[str, Any]]]
 """Title → column → the fields in which that variant differs from the config."""
 
-PAPER_ORDER = {"Table 3": (0, 1, 2, 3, 4), "Table 4": (5, 4, 0, 3, 1, 2), "Table 5": (1, 0, 2, 3)}
-"""Columns, by number, from the lowest to the highest PSNR that the paper reports on Vimeo90K-Fast."""
+PAPER_ORDER = {"Table 3": (0, 1, 2, 3, 4), "Table 4": (5, 4, 0, 3, 1, 2), "Table 5": (1, 0, 2, 3), "Loss": (0, 1)}
+"""Columns, by number, from the lowest to the highest PSNR that the paper reports on Vimeo90K-Fast (of the loss it
+reports none)."""
 
 
 def paper_tables(model: YOGOConfig) -> dict[str, dict[str, dict[str, Any]]]:
@@ -59,6 +63,7 @@ def paper_tables(model: YOGOConfig) -> dict[str, dict[str, dict[str, Any]]]:
             "FRU+DFU": {"cell_order": "fru_dfu"},
             "DFU+FRU": {"cell_order": "dfu_fru"},
         },
+        "Loss": {"image": {"auxiliary_heads": False}, "image+structure+detail": {}},
         "Figure 9": {f"{n} HFB": {"hfbs": n} for n in range(1, model.hfbs + 1)},
     }
 
@@ -114,7 +119,18 @@ def _name(model: Any, base: Any) -> str:
     return ",".join(changed) or "complete"
 
 
-def render(results: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]) -> str:
+def paper_orders(tables: Tables) -> dict[str, list[str]]:
+    """The columns of each table that the paper ranks, from the lowest to the highest PSNR."""
+    return {
+        title: [list(tables[title])[i] for i in order]
+        for title, order in PAPER_ORDER.items()
+        if len(order) == len(tables[title])
+    }
+
+
+def render(
+    results: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]], orders: Mapping[str, Sequence[str]]
+) -> str:
     """The tables in the paper's layout, PSNR as mean ± standard deviation over the seeds, and the orderings."""
     lines = []
     for title, columns in results.items():
@@ -123,8 +139,7 @@ def render(results: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]) -
         rows += [[SETS.get(name, name), *(_cell(column[name]) for column in columns.values())] for name in sets]
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines += [title, *("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)]
-        order = PAPER_ORDER.get(title, ())
-        order = [list(columns)[i] for i in order] if len(order) == len(columns) else []
+        order = [column for column in orders.get(title, ()) if column in columns]
         lines += [line for name in sets for line in _orderings(name, columns, order)] + [""]
     return "\n".join(lines)
 
@@ -150,7 +165,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--test", required=True, nargs="+", metavar="SET=FOLDER", help=f"SET is one of {', '.join(DATASETS)}"
     )
-    parser.add_argument("--tables", nargs="+", default=None, metavar="TITLE", help='such as "Table 3" (default: all)')
+    parser.add_argument(
+        "--tables", nargs="+", metavar="TITLE", help='such as "Table 3", or "Table 4=0+10,10+0" (default: all)'
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     args, rest = parser.parse_known_args(argv)
     if unknown := [word for word in rest if not word.startswith("--config.")]:
@@ -160,17 +177,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not isinstance(config.model, YOGOConfig):
             raise UserError(f"{args.config}: the paper's ablations are of YOGO, not of {config.model.network}")
         tables = paper_tables(config.model)
-        if args.tables and (unknown := [title for title in args.tables if title not in tables]):
-            raise UserError(f"--tables {unknown[0]!r}: it takes {', '.join(map(repr, tables))}")
+        orders = paper_orders(tables)
+        chosen = dict(_columns(text, tables) for text in args.tables or tables)
         tests = [_test_set(text) for text in args.test]
-        results = run(config, {t: tables[t] for t in args.tables or tables}, tests, args.seeds, args.workdir)
+        if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # the seeds of a variant share its programs
+            jax.config.update("jax_compilation_cache_dir", str(args.workdir / "compiled"))
+        results = run(config, chosen, tests, args.seeds, args.workdir)
     except UserError as error:
         print(f"ablations: {error}", file=sys.stderr)
         return 2
+    text = render(results, orders)
     write_text(args.workdir / "ablations.json", json.dumps(results, indent=1) + "\n")
-    write_text(args.workdir / "ablations.txt", render(results))
-    print(render(results))
+    write_text(args.workdir / "ablations.txt", text)
+    print(text)
     return 0
+
+
+def _columns(text: str, tables: Tables) -> tuple[str, dict[str, dict[str, Any]]]:
+    """(title, columns) of "TITLE", with all its columns, or of "TITLE=COLUMN,COLUMN"."""
+    title, _, names = text.partition("=")
+    if title not in tables:
+        raise UserError(f"--tables {title!r}: it takes {', '.join(map(repr, tables))}")
+    columns = names.split(",") if names else list(tables[title])
+    if unknown := [name for name in columns if name not in tables[title]]:
+        raise UserError(f"--tables {title}={unknown[0]}: it has {', '.join(tables[title])}")
+    return title, {name: tables[title][name] for name in columns}
 
 
 def _test_set(text: str) -> TestSet:

@@ -36,7 +36,7 @@ def test_the_variants_are_the_papers():
 def test_tables_say_which_orderings_hold():
     results = {"Table 5": {"DFU": {"vid4": [2.0, 2.2]}, "FRU": {"vid4": [1.0, 1.1]}}}
     results["Table 5"] |= {"FRU+DFU": {"vid4": [2.5, 2.0]}, "DFU+FRU": {"vid4": [2.4, 1.9]}}
-    text = ablations.render(results)
+    text = ablations.render(results, ablations.paper_orders(ablations.paper_tables(YOGOConfig())))
     assert "Vid4     2.10 ±0.14  1.05 ±0.07" in text
     assert "vid4: FRU < DFU: +1.050 dB, 2 of 2 seeds" in text
     assert "vid4: DFU < FRU+DFU: +0.150 dB, 1 of 2 seeds" in text
@@ -91,7 +91,7 @@ def test_it_trains_evaluates_and_resumes(footage, tmp_path):
     (folder / "folder" / "results.json").unlink()
     assert ablations.run(config, tables, tests, [3], tmp_path) == results  # scored again from its journal
     assert weights.stat().st_mtime_ns == before
-    assert "1 HFB" in ablations.render(results)
+    assert "1 HFB" in ablations.render(results, {})
 
 
 def test_wrong_arguments_are_one_line(tmp_path, capsys):
@@ -100,4 +100,5 @@ def test_wrong_arguments_are_one_line(tmp_path, capsys):
     common = [f"--config={config}", f"--workdir={tmp_path}"]
     assert ablations.main([*common, "--test", "vid5=x"]) == 2
     assert ablations.main([*common, "--test", f"folder={tmp_path}", "--tables", "Table 9"]) == 2
-    assert capsys.readouterr().err.count("\n") == 2
+    assert ablations.main([*common, "--test", f"folder={tmp_path}", "--tables", "Table 4=5+6"]) == 2
+    assert capsys.readouterr().err.count("\n") == 3
