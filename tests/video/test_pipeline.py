@@ -4,12 +4,19 @@ import itertools
 from fractions import Fraction
 
 import av
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.traverse_util import unflatten_dict
 
 from yogo_jax.errors import UserError
+from yogo_jax.model.config import YOGOConfig
+from yogo_jax.peers import TMNetConfig
+from yogo_jax.video.network import Network, load_network
 from yogo_jax.video.options import Options
 from yogo_jax.video.pipeline import upscale_file
+from yogo_jax.weights import parameter_shapes, save_weights
 
 FAST = {"codec": "libx264", "preset": "ultrafast", "tile": (48, 64), "overlap": 8}
 
@@ -232,6 +239,32 @@ def test_scale_only_and_rate_only(tmp_path, bicubic, pictures, make_video, probe
     doubled = probe(tmp_path / "rate.mp4")
     assert doubled.times == midpoints(before.times)
     assert doubled.frames[0].width == 64
+
+
+def test_a_network_of_another_rate(tmp_path, nearest, pictures, make_video, probe):
+    """Two new frames between each two, a third of the way and two thirds."""
+    thrice = Network(lambda frames: jnp.repeat(nearest.apply(frames)[:, ::2], 3, 1)[:, :-2], "thrice", rate=3)
+    source = make_video(tmp_path / "in.mp4", pictures(6), [0, 512, 1024, 2000, 2001, 3000], audio="aac")
+    summary = upscale_file(source, tmp_path / "out.mp4", thrice, Options(**FAST))
+    before, after = probe(source), probe(tmp_path / "out.mp4")
+    thirds = [a + k * (b - a) / 3 for a, b in itertools.pairwise(before.times) for k in range(3)]
+    assert after.times == [*thirds, before.times[-1]]
+    assert summary.frames_out == 16
+    assert [data for _, data in after.packets["audio1"]] == [data for _, data in before.packets["audio1"]]
+
+
+def test_any_rate_with_tmnet_and_twice_with_the_others(tmp_path):
+    small = {"filters": 8, "groups": 2, "fe_blocks": 1}
+    for config in (TMNetConfig(**small, recon_blocks=1), YOGOConfig(**small)):
+        shapes = parameter_shapes(config)
+        params = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+        save_weights(tmp_path / f"{config.network}.safetensors", config, unflatten_dict(params, sep="/"))
+    network = load_network(tmp_path / "tmnet.safetensors", rate=4)
+    frames = jax.ShapeDtypeStruct((1, 4, 8, 8, 3), np.float32)
+    assert jax.eval_shape(network.apply, frames).shape == (1, network.outputs, 32, 32, 3)
+    assert network.outputs == 13
+    with pytest.raises(UserError, match="a rate of 2"):
+        load_network(tmp_path / "yogo.safetensors", rate=4)
 
 
 def test_nothing_is_blended_across_a_cut(tmp_path, bicubic, pictures, make_video, probe):

@@ -1,5 +1,7 @@
 """The plan of windows against a statement of what each output must show, on random streams."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -19,27 +21,32 @@ def stream(count, rng, cut=0.0, duplicate=0.0):
     return frames
 
 
-def shown(window, index):
-    """The picture at an index of a window's result, as the network would see it: halves are between two."""
+def shown(window, index, rate):
+    """The picture at an index of a window's result, as the network would see it: fractions are between two."""
     pictures = [int(image.flat[0]) for image in window.images]
-    return (pictures[index // 2] + pictures[(index + 1) // 2]) / 2
+    before, part = divmod(index, rate)
+    after = pictures[min(before + 1, len(pictures) - 1)]
+    return pictures[before] + Fraction(part, rate) * (after - pictures[before])
 
 
+@pytest.mark.parametrize("rate", [2, 3])
 @pytest.mark.parametrize("size", [2, 3, 4, 5])
 @pytest.mark.parametrize(("cut", "duplicate"), [(0, 0), (0.3, 0), (0, 0.4), (0.2, 0.3)])
-def test_every_output_once_in_order(size, cut, duplicate):
+def test_every_output_once_in_order(size, cut, duplicate, rate):
     rng = np.random.default_rng(1)
     for count in [1, 2, 3, 4, 5, 7, 8, 9, 30]:
         frames = stream(count, rng, cut, duplicate)
         expected = []
         for (frame, picture, shot), after in zip(frames, [*frames[1:], None], strict=True):
-            gap = 2 * frame.duration if after is None else after[0].pts - frame.pts
-            expected.append((2 * frame.pts, gap, picture, False))
+            gap = rate * frame.duration if after is None else after[0].pts - frame.pts
+            expected.append((rate * frame.pts, gap, picture, False))
             if after is not None:
-                between = (picture + after[1]) / 2 if after[2] == shot else picture
-                expected.append((frame.pts + after[0].pts, gap, between, True))
-        parts = list(windows((frame for frame, _, _ in frames), size))
-        found = [(o.pts, o.duration, shown(part, o.index), o.made) for part in parts for o in part.outputs]
+                following = after[1] if after[2] == shot else picture
+                for part in range(1, rate):
+                    between = picture + Fraction(part, rate) * (following - picture)
+                    expected.append((rate * frame.pts + part * gap, gap, between, True))
+        parts = list(windows((frame for frame, _, _ in frames), size, rate=rate))
+        found = [(o.pts, o.duration, shown(part, o.index, rate), o.made) for part in parts for o in part.outputs]
         assert found == expected
         assert all(len(part.images) == size for part in parts)
 
@@ -61,7 +68,7 @@ def test_windows_overlap_by_one_and_the_last_reaches_back():
 
 def test_known_frames_alone():
     frames = [frame for frame, _, _ in stream(6, np.random.default_rng(0))]
-    outputs = [output for part in windows(frames, 4, double=False) for output in part.outputs]
+    outputs = [output for part in windows(frames, 4, made=False) for output in part.outputs]
     assert [output.pts for output in outputs] == [2 * frame.pts for frame in frames]
     assert [a.pts + a.duration for a in outputs[:-1]] == [b.pts for b in outputs[1:]]
     assert not any(output.made or output.index % 2 for output in outputs)

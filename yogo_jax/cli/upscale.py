@@ -1,4 +1,4 @@
-"""`yogo upscale`: videos of four times the size and twice the rate."""
+"""`yogo upscale`: videos of four times the size and twice the rate, or more."""
 
 import argparse
 import dataclasses
@@ -45,6 +45,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     kind = what.add_mutually_exclusive_group()
     kind.add_argument("--scale-only", action="store_true", help="the known frames at four times the size, no new ones")
     kind.add_argument("--rate-only", action="store_true", help="twice the frames at the input's size")
+    what.add_argument(
+        "--rate",
+        type=_rate,
+        default=2,
+        metavar="N",
+        help="output frames for each input frame (default 2; others take weights of TMNet)",
+    )
     what.add_argument("--start", type=_seconds, default=0.0, metavar="TIME", help="from here: seconds, or 1:02:03.5")
     what.add_argument("--end", type=_seconds, metavar="TIME", help="up to here")
     what.add_argument(
@@ -94,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
     jobs = _jobs(args.input, args.output)
     from yogo_jax.video.network import load_network
 
-    network = load_network(args.weights)
+    network = load_network(args.weights, rate=args.rate)
     failed = False
     for source, output in jobs:
         try:
@@ -197,6 +204,13 @@ def _seconds(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time: seconds, or h:mm:ss.s")
     hours, minutes, seconds = match.groups()
     return int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(seconds)
+
+
+def _rate(text: str) -> int:
+    value = int(text)
+    if not 2 <= value <= 16:
+        raise argparse.ArgumentTypeError(f"{text} is not between 2 and 16")
+    return value
 
 
 def _number(text: str) -> float:

@@ -20,6 +20,7 @@ def upscale(
     weights: str | Path | None = None,
     scale_only: bool = False,
     rate_only: bool = False,
+    rate: int = 2,
     cut_threshold: float | None = CUT_THRESHOLD,
     duplicates: bool = True,
     memory: int | None = None,
@@ -27,21 +28,22 @@ def upscale(
     overlap: int | None = None,
     network: Network | None = None,
 ) -> np.ndarray | Iterator[np.ndarray]:
-    """Frames of four times the size and twice the rate.
+    """Frames of four times the size and twice the rate, or more.
 
     Args:
       frames: RGB as an array [N, H, W, 3], or any iterable of [H, W, 3]: uint8, uint16 (0..65535), or
         floating point in [0, 1] (computed on 16 bits).
       weights: a weight file; None is the packaged model.
       scale_only: no new frames, N in all. rate_only: new frames at the input's size.
+      rate: output frames for each input frame; other than 2 takes weights of TMNet.
       cut_threshold: of the scene detector; None blends across cuts.
       duplicates: look for repeated frames, which are shown again rather than computed.
       memory: bytes that may be used. tile: (height, width) in input pixels. overlap: of tiles.
       network: in place of weights.
 
     Returns:
-      An array [2N − 1, 4H, 4W, 3] for an array, an iterator of frames for any other iterable, of the input's
-      dtype. The iterator reads as it goes and holds a few windows of frames, however long the video.
+      An array [(N − 1)·rate + 1, 4H, 4W, 3] for an array, an iterator of frames for any other iterable, of the
+      input's dtype. The iterator reads as it goes and holds a few windows of frames, however long the video.
 
     Raises:
       UserError: no frames, a wrong shape or type, or too little memory. From an iterator, while it runs.
@@ -55,7 +57,7 @@ def upscale(
         tile=tile,
         overlap=overlap,
     )
-    network = network or load_network(None if weights is None else Path(weights))
+    network = network or load_network(None if weights is None else Path(weights), rate=rate)
     result = _upscaled(iter(frames), network, options)
     return np.stack(list(result)) if hasattr(frames, "ndim") else result
 

@@ -18,7 +18,7 @@ CODECS = {"libx264": "18", "libx265": "20", "libsvtav1": "28", "ffv1": None}
 """The encoders offered, with their default quality (constant rate factor)."""
 
 _LARGEST_SIDE = {"libx264": 16384, "libx265": 16384, "libsvtav1": 16384, "ffv1": 65535}
-_SLOWEST = 2**30  # a time base may have no finer ticks than this in a second
+_FINEST = 2**31 - 1  # ticks in a second that a time base may have
 _LARGE = 3840 * 2160  # pixels; above, encoders look ahead less, since each frame they hold is large
 
 
@@ -29,7 +29,7 @@ class Encoding:
     Attributes:
       options: the encoder's own, by FFmpeg's names.
       time_base: seconds of one tick of the output's times.
-      half_tick: ticks in half a tick of the input: 1, or less where the input's ticks are too fine to halve.
+      tick: ticks in one of the input divided by the rate: 1, or less where the input's are too fine to divide.
     """
 
     codec: str
@@ -38,7 +38,7 @@ class Encoding:
     width: int
     height: int
     time_base: Fraction
-    half_tick: Fraction
+    tick: Fraction
     rate: Fraction
     colour: Colour
     sample_aspect_ratio: Fraction
@@ -73,7 +73,8 @@ class Encoding:
 def choose(
     video: Video,
     size: tuple[int, int],
-    double: bool,
+    network_rate: int,
+    made: bool,
     codec: str | None = None,
     crf: float | None = None,
     preset: str | None = None,
@@ -81,6 +82,7 @@ def choose(
 ) -> Encoding:
     """What `video` becomes at `size` (width, height), with the user's wishes. Raises UserError.
 
+    The network gives `network_rate` frames for each of the video's; only with `made` are the new ones shown.
     Eight bits become H.264, more become 10-bit HEVC: what plays on most machines.
     """
     colour, (width, height) = video.colour, size
@@ -108,7 +110,8 @@ def choose(
     if codec == "libx265":
         quiet = "log-level=error" + (":rc-lookahead=10" if width * height > _LARGE else "")
         options["x265-params"] = ":".join(filter(None, [options.get("x265-params"), quiet]))
-    time_base = video.time_base / 2 if video.time_base.denominator <= _SLOWEST else video.time_base
+    fine = video.time_base / network_rate
+    time_base = fine if fine.denominator <= _FINEST else video.time_base
     return Encoding(
         codec=codec,
         pix_fmt=_checked(codec, pix_fmt),
@@ -116,8 +119,8 @@ def choose(
         width=width,
         height=height,
         time_base=time_base,
-        half_tick=video.time_base / 2 / time_base,
-        rate=(video.rate * (2 if double else 1)).limit_denominator(100_000),
+        tick=fine / time_base,
+        rate=(video.rate * (network_rate if made else 1)).limit_denominator(100_000),
         colour=colour,
         sample_aspect_ratio=video.sample_aspect_ratio.limit_denominator(65535),
     )

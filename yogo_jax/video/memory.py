@@ -33,7 +33,7 @@ def fitting_tile(network: Network, height: int, width: int, dtype: np.dtype, opt
                 raise UserError(f"a tile side of {side} is not larger than the overlap of {overlap} pixels")
         return options.tile
     budget = available() // 2 if options.memory is None else options.memory
-    pipeline = psutil.Process().memory_info().rss + pipeline_bytes(network.frames, height, width, dtype, options)
+    pipeline = psutil.Process().memory_info().rss + pipeline_bytes(network, height, width, dtype, options)
     room = budget - pipeline
     device = jax.devices()[0]
     if device.platform == "cpu":
@@ -51,12 +51,12 @@ def fitting_tile(network: Network, height: int, width: int, dtype: np.dtype, opt
         ) from None
 
 
-def pipeline_bytes(frames: int, height: int, width: int, dtype, options: Options) -> int:
+def pipeline_bytes(network: Network, height: int, width: int, dtype, options: Options) -> int:
     """What decoding, the windows' results and encoding hold, without the network."""
     scale = 1 if options.rate_only else SCALE
     before = 3 * height * width * np.dtype(dtype).itemsize
     after = 3 * height * width * scale**2
-    canvas = (2 * frames - 1) * after * 2
+    canvas = network.outputs * after * 2
     waiting = (AHEAD + 3) * after * np.dtype(dtype).itemsize * (2 if options.side_by_side else 1)
     encoder = _ENCODER_FRAMES * after // 2 * np.dtype(dtype).itemsize * (2 if options.side_by_side else 1)
     return _DECODER_FRAMES * before + canvas + waiting + encoder

@@ -1,7 +1,7 @@
 """The network as the video tool sees it: a function on windows of frames, and a name that changes with it."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import jax
 
 from yogo_jax.errors import UserError
+from yogo_jax.peers.config import TMNetConfig
 from yogo_jax.video.options import Options
 from yogo_jax.video.tiles import Apply, TiledNetwork
 
@@ -22,14 +23,15 @@ _BYTES_OF_IMAGE = 16 * 3 * 4 * 4
 
 @dataclass(frozen=True)
 class Network:
-    """A function from N known frames to 2N − 1 frames of four times the size.
+    """A function from N known frames to (N − 1)·rate + 1 frames of four times the size.
 
     Attributes:
-      apply: [B, N, h, w, 3] float32 RGB in [0, 1] → [B, 2N−1, 4h, 4w, 3]; traced by jit.
+      apply: [B, N, h, w, 3] float32 RGB in [0, 1] → [B, (N−1)·rate+1, 4h, 4w, 3]; traced by jit.
       identity: differs between networks that give different results; resuming compares it.
       frames: N.
       bytes_per_pixel: memory that a tile takes for each of its pixels, all frames together.
       overlap: input pixels that tiles share, for a seam that does not show.
+      rate: one frame of the input becomes so many, spread evenly over the time to the next.
     """
 
     apply: Apply
@@ -37,6 +39,12 @@ class Network:
     frames: int = 4
     bytes_per_pixel: int = 20_000
     overlap: int = 32
+    rate: int = 2
+
+    @property
+    def outputs(self) -> int:
+        """Frames that come of a window's N."""
+        return (self.frames - 1) * self.rate + 1
 
 
 def tiled(network: Network, tile: tuple[int, int], options: Options) -> TiledNetwork:
@@ -45,17 +53,19 @@ def tiled(network: Network, tile: tuple[int, int], options: Options) -> TiledNet
     return TiledNetwork(network.apply, tile, overlap, shrink=options.rate_only)
 
 
-def load_network(weights: Path | None = None, frames: int = 4) -> Network:
-    """The network in a weight file; None is the packaged default. Raises UserError."""
+def load_network(weights: Path | None = None, frames: int = 4, rate: int = 2) -> Network:
+    """The network in a weight file; None is the packaged default. TMNet makes frames at any `rate`, others at 2.
+
+    Raises UserError.
+    """
     from yogo_jax.weights import default_weights, load_weights
 
     path = default_weights() if weights is None else weights
     config, params = load_weights(path)
-    moments = getattr(config, "moments", (0.5,))
-    if len(moments) != 1:
-        raise UserError(
-            f"{path}: makes {len(moments)} frames between two; a video is upscaled with one (moments=(0.5,))"
-        )
+    if isinstance(config, TMNetConfig):
+        config = replace(config, moments=tuple(part / rate for part in range(1, rate)))
+    elif rate != 2:
+        raise UserError(f"{path}: {config.network} makes one frame between two: a rate of 2. TMNet makes any number")
     model = config.build()
 
     def apply(params, frames: jax.Array) -> jax.Array:
@@ -63,5 +73,5 @@ def load_network(weights: Path | None = None, frames: int = 4) -> Network:
         return output.image
 
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    bytes_per_pixel = (2 * frames - 1) * (_BYTES_PER_FILTER * getattr(config, "filters", 64) + _BYTES_OF_IMAGE)
-    return Network(partial(apply, jax.device_put(params)), digest, frames, bytes_per_pixel)
+    bytes_per_pixel = ((frames - 1) * rate + 1) * (_BYTES_PER_FILTER * getattr(config, "filters", 64) + _BYTES_OF_IMAGE)
+    return Network(partial(apply, jax.device_put(params)), digest, frames, bytes_per_pixel, rate=rate)

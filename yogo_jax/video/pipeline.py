@@ -5,6 +5,7 @@ import errno
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -78,7 +79,8 @@ def upscale_file(
     began = time.perf_counter()
     reader = open_source(source, options)
     video = reader.video
-    encoding = _encoding(video, output, options)
+    tick = video.time_base / network.rate
+    encoding = _encoding(video, output, network.rate, options)
     if encoding is not None and source.is_file():
         check_streams(source, output, options.drop)
     fitting = fitting_tile(network, video.height, video.width, video.dtype, options)
@@ -92,17 +94,17 @@ def upscale_file(
         rendered = render(prefetch(reader, AHEAD), work, Rendering.of(network, options), counts, sink.done)
         for shown, image in prefetch(rendered, AHEAD):
             if summary.frames_out == 0:
-                begin = shown.pts if options.start > 0 else round(2 * reader.begin / video.time_base)
+                begin = shown.pts if options.start > 0 else round(network.rate * reader.begin / video.time_base)
             if image is not None:
                 sink.write(image, shown.pts - begin, shown.duration)
             end = shown.pts + shown.duration
             summary.frames_out += 1
-            seconds = float((end - begin) * video.time_base / 2)
-            progress(summary.frames_out, _expected(video, options), seconds)
+            seconds = float((end - begin) * tick)
+            progress(summary.frames_out, _expected(video, network.rate, options), seconds)
         sink.finish()
         if isinstance(sink, Segments):
             finished = job.folder / f"finished{output.suffix.lower()}"
-            timeline = _timeline(begin, end, video, options)
+            timeline = _timeline(begin, end, tick, options)
             assemble(finished, sink, source if source.is_file() else None, video.display_matrix, timeline, options.drop)
         else:
             finished = job.folder / "frames"
@@ -114,7 +116,7 @@ def upscale_file(
     summary.warnings = [line for line in (job.afresh, *reader.warnings) if line]
     summary.frames_in, summary.cuts, summary.duplicates = counts.frames, counts.cuts, counts.duplicates
     summary.damaged = reader.damaged
-    summary.video_seconds = float((end - begin) * video.time_base / 2)
+    summary.video_seconds = float((end - begin) * tick)
     summary.seconds, summary.network_seconds = time.perf_counter() - began, work.seconds
     return summary
 
@@ -126,7 +128,7 @@ def open_source(source: Path, options: Options) -> VideoReader | FolderReader:
     return VideoReader(source, options.start, options.end, tolerant=options.damaged, deinterlace=options.deinterlace)
 
 
-def _encoding(video: Video, output: Path, options: Options) -> Encoding | None:
+def _encoding(video: Video, output: Path, rate: int, options: Options) -> Encoding | None:
     """How to encode, or None for a folder of PNG files. Raises UserError, before any work is done."""
     ending = output.suffix.lower()
     if not ending:
@@ -138,7 +140,8 @@ def _encoding(video: Video, output: Path, options: Options) -> Encoding | None:
     encoding = choose(
         video,
         (width, video.height * scale),
-        double=not options.scale_only,
+        network_rate=rate,
+        made=not options.scale_only,
         codec=options.codec,
         crf=options.crf,
         preset=options.preset,
@@ -154,13 +157,12 @@ def _conditions(source: Path, network: Network, options: Options, encoding: Enco
     return {
         "the input": fingerprint(source),
         "the weights": network.identity,
-        "the options": repr(rest),
+        "the options": repr((rest, network.rate)),
         "the encoder": repr((encoding, av.library_versions)),
     }
 
 
-def _timeline(begin: int, end: int, video: Video, options: Options) -> Timeline:
-    tick = video.time_base / 2
+def _timeline(begin: int, end: int, tick: Fraction, options: Options) -> Timeline:
     return Timeline(
         begin=begin * tick,
         first=begin * tick if options.start > 0 else None,
@@ -168,11 +170,12 @@ def _timeline(begin: int, end: int, video: Video, options: Options) -> Timeline:
     )
 
 
-def _expected(video: Video, options: Options) -> int | None:
+def _expected(video: Video, rate: int, options: Options) -> int | None:
     if video.duration is None and options.end is None:
         return None
     seconds = min(filter(None, (video.duration, options.end))) - options.start
-    return max(1, round(seconds * video.rate * (1 if options.scale_only else 2)) - (not options.scale_only))
+    made = 0 if options.scale_only else rate - 1
+    return max(1, round(seconds * video.rate * (1 + made)) - made)
 
 
 def _told(error: BaseException, output: Path) -> BaseException:

@@ -30,7 +30,8 @@ class Rendering:
 
     Attributes:
       size: N, frames of a window.
-      double: a new frame midway between each two.
+      rate: frames that the network gives for each of the input's.
+      made: new frames are shown, not the known ones alone.
       keep_known: known frames are shown as they came (made ones then have the input's size).
       side_by_side: the input, enlarged by bicubic, to the left.
       cut_threshold: of the scene detector; None looks for no cuts.
@@ -38,7 +39,8 @@ class Rendering:
     """
 
     size: int
-    double: bool = True
+    rate: int = 2
+    made: bool = True
     keep_known: bool = False
     side_by_side: bool = False
     cut_threshold: float | None = None
@@ -49,7 +51,8 @@ class Rendering:
         """What the user's options mean for this network."""
         return cls(
             size=network.frames,
-            double=not options.scale_only,
+            rate=network.rate,
+            made=not options.scale_only,
             keep_known=options.rate_only,
             side_by_side=options.side_by_side,
             cut_threshold=options.cut_threshold,
@@ -68,7 +71,7 @@ def render(
         frames = mark_cuts(frames, rendering.cut_threshold)
     if rendering.duplicates:
         frames = mark_duplicates(frames)
-    parts = windows(_counted(frames, counts), rendering.size, double=rendering.double)
+    parts = windows(_counted(frames, counts), rendering.size, rate=rendering.rate, made=rendering.made)
     done, first = 0, next(parts, None)
     while first is not None and done + len(first.outputs) <= skip:
         yield from ((output, None) for output in first.outputs)
@@ -97,8 +100,8 @@ class _Composition:
         return self._made[1]
 
     def _image(self, index: int) -> np.ndarray:
-        source = self._window.images[index // 2]
-        known = index % 2 == 0
+        before, part = divmod(index, self._rendering.rate)
+        source, known = self._window.images[before], part == 0
         image = source if known and self._rendering.keep_known else to_image(self._canvas[index], source.dtype)
         if self._rendering.side_by_side:
             left = source if self._rendering.keep_known else _enlarged(source)

@@ -56,11 +56,11 @@ class Segments:
         return self._count * self._size
 
     def write(self, image: np.ndarray, pts: int, duration: int) -> None:
-        """The next frame after those `done`; image [H, W, 3], times in half ticks of the input."""
+        """The next frame after those `done`; image [H, W, 3], times in the input's ticks divided by the rate."""
         if self._open is None:
             self._open = _Segment(self._path(self._count), self.encoding)
-        ticks = self.encoding.half_tick
-        # Only where ticks are too fine to halve can two times round to one.
+        ticks = self.encoding.tick
+        # Only where ticks are too fine to divide can two times round to one.
         last = self._last = round(pts * ticks) if self._last is None else max(self._last + 1, round(pts * ticks))
         self._open.write(self._from_rgb(image), last, max(1, round(duration * ticks)))
         if self._open.frames == self._size:

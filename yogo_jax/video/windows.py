@@ -2,7 +2,7 @@
 
 Windows of N frames overlap by one, which belongs to the first of the two. No window spans a cut. The last
 window of a shot reaches back so that it is full; a shot shorter than a window repeats its last frame.
-Repeated frames take no place in a window: they are shown again, and so is the frame between two of them.
+Repeated frames take no place in a window: they are shown again, and so are the frames between two of them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,8 +20,8 @@ class Output:
     """One output frame.
 
     Attributes:
-      index: which of the window's 2N − 1 frames it shows; even ones are the window's own.
-      pts, duration: in half ticks of the input's time base, so that midpoints are whole.
+      index: which of the window's (N − 1)·rate + 1 frames it shows; multiples of the rate are the window's own.
+      pts, duration: in ticks of the input's time base divided by the rate, so that new frames' times are whole.
       made: at a time at which the input has no frame.
     """
 
@@ -49,50 +49,51 @@ class _Shot:
     held: int = 0
 
 
-def windows(frames: Iterable[Frame], size: int, *, double: bool = True) -> Iterator[Window]:
-    """Windows of `size` images, and their outputs; `double`: with a new frame midway between each two."""
+def windows(frames: Iterable[Frame], size: int, *, rate: int = 2, made: bool = True) -> Iterator[Window]:
+    """Windows of `size` images, and their outputs; `made`: with rate − 1 new frames spread between each two."""
     shot: _Shot | None = None
     for frame, after in _with_next(frames):
         if shot is None:
             shot = _Shot([frame.image])
         elif frame.cut or (frame.duplicate and shot.held >= _LONGEST_HOLD):
-            yield from _end(shot, size)
+            yield from _end(shot, size, rate)
             shot = _Shot([frame.image])
         elif frame.duplicate:
             shot.held += 1
         elif len(shot.images) == size:
-            last = 2 * (size - 1)
+            last = rate * (size - 1)
             yield Window(shot.images, [output for output in shot.outputs if output.index <= last])
             later = [replace(output, index=output.index - last) for output in shot.outputs if output.index > last]
             shot = _Shot([shot.images[-1], frame.image], later, before=shot.images[:-1])
         else:
             shot.held = 0
             shot.images.append(frame.image)
-        _show(shot, frame, after, double)
+        _show(shot, frame, after, rate, made)
     if shot is not None:
-        yield from _end(shot, size)
+        yield from _end(shot, size, rate)
 
 
-def _show(shot: _Shot, frame: Frame, after: Frame | None, double: bool) -> None:
-    """Add the output at this frame's time, and the one midway to the next."""
-    index = 2 * (len(shot.images) - 1)
-    gap = 2 * frame.duration if after is None else 2 * (after.pts - frame.pts)
-    if after is None or not double:
-        shot.outputs.append(Output(index, 2 * frame.pts, gap, made=False))
+def _show(shot: _Shot, frame: Frame, after: Frame | None, rate: int, made: bool) -> None:
+    """Add the output at this frame's time, and those between it and the next."""
+    index = rate * (len(shot.images) - 1)
+    if after is None or not made:
+        gap = frame.duration if after is None else after.pts - frame.pts
+        shot.outputs.append(Output(index, rate * frame.pts, rate * gap, made=False))
         return
-    still = after.cut or after.duplicate
-    shot.outputs.append(Output(index, 2 * frame.pts, gap // 2, made=False))
-    shot.outputs.append(Output(index if still else index + 1, frame.pts + after.pts, gap // 2, made=True))
+    still, gap = after.cut or after.duplicate, after.pts - frame.pts
+    for part in range(rate):
+        shown = index if still else index + part
+        shot.outputs.append(Output(shown, rate * frame.pts + part * gap, gap, made=part > 0))
 
 
-def _end(shot: _Shot, size: int) -> Iterator[Window]:
+def _end(shot: _Shot, size: int, rate: int) -> Iterator[Window]:
     if not shot.outputs:
         return
     missing = size - len(shot.images)
     reach = min(missing, len(shot.before))
     images = shot.before[len(shot.before) - reach :] + shot.images
     images += [images[-1]] * (size - len(images))
-    yield Window(images, [replace(output, index=output.index + 2 * reach) for output in shot.outputs])
+    yield Window(images, [replace(output, index=output.index + rate * reach) for output in shot.outputs])
 
 
 def _with_next(frames: Iterable[Frame]) -> Iterator[tuple[Frame, Frame | None]]:
