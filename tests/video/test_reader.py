@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -128,6 +129,15 @@ def test_transparency_is_dropped_and_said(tmp_path, make_video):
     reader = VideoReader(source)
     assert next(iter(reader)).image.shape == (48, 64, 3)
     assert reader.warnings == [f"{source}: transparency is dropped"]
+
+
+def test_a_clock_that_leaps_goes_on_at_the_usual_rate(tmp_path, pictures, make_video):
+    leap = 2**32  # milliseconds: more than MP4 holds for one frame
+    times = [0, 40, 70, leap, leap + 40]
+    source = make_video(tmp_path / "in.mkv", pictures(5), times, Fraction(1, 1000), options={"bf": "0"})
+    with av.open(str(source)) as container:
+        assert max(frame.pts for frame in container.decode(video=0)) > leap
+    assert [frame.pts for frame in VideoReader(source)] == [0, 40, 70, 110, 150]
 
 
 def test_fuzzing_in_small():

@@ -11,7 +11,7 @@ from typing import Any
 import av
 import numpy as np
 from av.container import OutputContainer
-from av.error import ArgumentError, InvalidDataError
+from av.error import ArgumentError, InvalidDataError, PatchWelcomeError
 
 from yogo_jax.errors import UserError
 from yogo_jax.video.copies import (
@@ -56,7 +56,10 @@ def assemble(
             _mux(output, packets)
         else:
             _mux_with_source(output, packets, source, timeline, name, drop)
-    _check_video(path, sum(map(len, segments.times())))
+    if (found := _video_frames(path)) != (frames := sum(map(len, segments.times()))):
+        raise UserError(
+            f"{name} took {found} of {frames} frames, so there is no output: another container may take all"
+        )
     with open(path, "rb") as file:
         os.fsync(file.fileno())
 
@@ -84,17 +87,15 @@ def _mux(output: OutputContainer, packets: Timed) -> None:
     output.start_encoding()
     for _, packet in packets:
         # A copied packet that is damaged, or has impossible times, must not cost the video. It may be
-        # another than the one just given, which waited for its turn; `_check_video` tells that none of the
-        # video is missing.
-        with contextlib.suppress(ArgumentError, InvalidDataError):
+        # another than the one just given, which waited for its turn; `assemble` tells when some of the video
+        # is missing.
+        with contextlib.suppress(ArgumentError, InvalidDataError, PatchWelcomeError):
             output.mux_one(packet)
 
 
-def _check_video(path: Path, frames: int) -> None:
+def _video_frames(path: Path) -> int:
     with open_container(path) as container:
-        found = sum(1 for packet in container.demux(container.streams.video[0]) if packet.size)
-    if found != frames:
-        raise UserError(f"{path} holds {found} of {frames} frames after writing: it is not used")
+        return sum(1 for packet in container.demux(container.streams.video[0]) if packet.size)
 
 
 def _video_packets(segments: Segments, stream: Any) -> Iterator[tuple[Fraction, av.Packet]]:

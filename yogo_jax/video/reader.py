@@ -34,6 +34,7 @@ _FORMATS = (
 _TIMEOUT = 60.0  # seconds that opening, or one read, may take
 MAX_SIDE = 16384
 _LARGEST_TIME = 2**60  # ticks; beyond it sums overflow
+_LONGEST_FRAME = 2**31 - 1  # ticks; the most that MP4 holds. A longer leap is a damaged clock
 _LATE_CLOCK = 10  # seconds; broadcasts' clocks start anywhere, others near 0
 _SLOWEST_RATE, _FASTEST_RATE = Fraction(1, 100), 1000  # frames a second; files that claim others are damaged
 _FINEST_TICK, _USUAL_TICK = Fraction(1, 2**31 - 1), Fraction(1, 90_000)  # seconds
@@ -186,9 +187,11 @@ class VideoReader:
         last = None
         for frame in frames:
             pts = self._ticks(frame)
-            if pts is None or (last is not None and pts <= last):
-                pts = self._origin if last is None else last + step
-            duration = frame.duration if 0 < frame.duration < _LARGEST_TIME else step
+            if last is None:
+                pts = self._origin if pts is None else pts
+            elif pts is None or not 0 < pts - last <= _LONGEST_FRAME:
+                pts = last + step
+            duration = frame.duration if 0 < frame.duration <= _LONGEST_FRAME else step
             seconds = (pts - self._origin) * video.time_base
             if self._end is not None and seconds >= self._end:
                 return
