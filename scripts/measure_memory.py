@@ -78,6 +78,7 @@ def peak(command: list[str]) -> tuple[int, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=int, nargs="+", default=[1, 10, 60])
+    parser.add_argument("--container", choices=["mp4", "mkv"], default="mp4", help="of the output")
     parser.add_argument("--one", type=Path, nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
@@ -85,7 +86,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         for minutes in args.minutes:
-            source, output = Path(folder, f"{minutes}.mp4"), Path(folder, f"{minutes}_4x.mp4")
+            source, output = Path(folder, f"{minutes}.mp4"), Path(folder, f"{minutes}_4x.{args.container}")
             make(source, minutes)
             began = time.monotonic()
             largest, frames = peak([sys.executable, __file__, "--one", os.fspath(source), os.fspath(output)])

@@ -1,9 +1,10 @@
-"""Eight CPU devices for the tests of sharding, quick compilation, and the optional folder of real footage."""
+"""Eight CPU devices for the tests of sharding, quick compilation, small weights, and real footage if there is any."""
 
 import os
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 # Most of the time here goes into compiling small programs that run once: compile them quickly.
@@ -24,3 +25,20 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("no ../shared beside the project")
     return folder
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory) -> str:
+    """A file of a very small network with random weights."""
+    from flax.traverse_util import unflatten_dict
+
+    from yogo_jax.model import YOGOConfig
+    from yogo_jax.weights import parameter_shapes, save_weights
+
+    small = {"filters": 8, "groups": 4, "fe_blocks": 1, "frb_backward": 1, "frb_forward": 1, "hfbs": 1}
+    config = YOGOConfig(**small, pyramid_levels=1, dfu_direction="hidden", recon="light", image_skip="interpolate")
+    rng = np.random.default_rng(0)
+    params = {name: 0.1 * rng.standard_normal(shape) for name, shape in parameter_shapes(config).items()}
+    path = tmp_path_factory.mktemp("weights") / "small.safetensors"
+    save_weights(path, config, unflatten_dict(params, sep="/"))
+    return str(path)

@@ -45,6 +45,20 @@ def test_deform_prints_both_modes(capsys):
     assert "jax forward + backward" in out
 
 
+def test_a_video_against_its_network_and_ffmpeg(capsys, weights):
+    size = ["--width", "32", "--height", "32", "--frames", "4"]
+    assert main(["bench", "upscale", "--weights", weights, *size]) == 0
+    lines = capsys.readouterr().out.splitlines()[3:]
+    assert [line[:30].strip() for line in lines] == [
+        "yogo upscale",
+        "its network alone",
+        "ffmpeg minterpolate, bicubic",
+        "ffmpeg blend, bicubic",
+    ]
+    assert all(float(line[30:40]) > 0 for line in lines)
+    assert main(["bench", "upscale", "--weights", weights, "--width", "33"]) == 2
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -4,22 +4,10 @@ import json
 from fractions import Fraction
 
 import av
-import jax
 import numpy as np
 import pytest
 
 from yogo_jax.cli import main
-from yogo_jax.model import YOGOConfig
-from yogo_jax.weights import save_weights
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    config = YOGOConfig(filters=8, groups=4, fe_blocks=1, frb_backward=1, frb_forward=1, hfbs=1)
-    params = config.build().init(jax.random.key(0), np.zeros((1, 2, 8, 8, 3), np.float32))["params"]
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_weights(path, config, params)
-    return str(path)
 
 
 @pytest.fixture
@@ -80,6 +68,8 @@ def test_a_preview_is_side_by_side(tmp_path, clip, weights):
         (["{clip}", "out.mkv", "--codec", "ffv1", "--crf", "3"], "ffv1 is lossless"),
         (["{clip}", "out.mp4", "--tile", "8x8"], "is not larger than the overlap"),
         (["{clip}", "/proc/nowhere/out.mp4"], "cannot be written"),
+        (["{clip}", "out.mp4", "--preview", "0"], "a preview lasts more than 0 seconds"),
+        (["{clip}", "out.mp4", "--rate", "3"], "makes one frame between two: a rate of 2"),
     ],
 )
 def test_one_clear_line(tmp_path, monkeypatch, clip, weights, capsys, arguments, message):
@@ -89,6 +79,26 @@ def test_one_clear_line(tmp_path, monkeypatch, clip, weights, capsys, arguments,
     assert len(lines) == 1
     assert message in lines[0]
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "wanted"),
+    [
+        ("--crf", "nan", "a number from 0 to 63"),
+        ("--rate", "40", "a whole number from 2 to 16"),
+        ("--drop", "2;3", "stream numbers such as 2 or 2,3"),
+        ("--overlap", "-1", "a whole number of 0 or more"),
+        ("--fps", "fast", "a number from 0.01 to 1000"),
+        ("--start", "noon", "a time: seconds, or h:mm:ss.s"),
+        ("--memory", "lots", "a size such as 4GB or 900M"),
+        ("--tile", "64", "a size such as 256x192"),
+    ],
+)
+def test_options_say_what_they_take(capsys, option, value, wanted):
+    with pytest.raises(SystemExit) as ended:
+        main(["upscale", "in.mp4", "out.mp4", option, value])
+    assert ended.value.code == 2
+    assert f"argument {option}: {value!r} is not {wanted}" in capsys.readouterr().err.replace("a list of ", "")
 
 
 def test_weights_of_another_network(tmp_path, clip, capsys):

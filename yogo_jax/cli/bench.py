@@ -6,6 +6,7 @@ import importlib
 TARGETS = {
     "model": "time and memory of a network, forward and backward",
     "deform": "time and memory of the deformable convolution, forward and backward",
+    "upscale": "frames a second of a video from file to file, against the network alone and FFmpeg's filters",
     "input": "examples a second that the input gives, against what a training step eats",
 }
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from yogo_jax.cli.arguments import at_least, between, seconds, size
 from yogo_jax.errors import UserError
 from yogo_jax.video.encoding import CODECS
 from yogo_jax.video.options import Options
@@ -47,16 +48,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     kind.add_argument("--rate-only", action="store_true", help="twice the frames at the input's size")
     what.add_argument(
         "--rate",
-        type=_rate,
+        type=at_least(2, 16),
         default=2,
         metavar="N",
-        help="output frames for each input frame (default 2; others take weights of TMNet)",
+        help="output frames for each input frame, 2 to 16 (default 2; more takes weights of TMNet)",
     )
-    what.add_argument("--start", type=_seconds, default=0.0, metavar="TIME", help="from here: seconds, or 1:02:03.5")
-    what.add_argument("--end", type=_seconds, metavar="TIME", help="up to here")
+    what.add_argument("--start", type=seconds, default=0.0, metavar="TIME", help="from here: seconds, or 1:02:03.5")
+    what.add_argument("--end", type=seconds, metavar="TIME", help="up to here")
     what.add_argument(
         "--preview",
-        type=_seconds,
+        type=seconds,
         nargs="?",
         const=4.0,
         metavar="SECONDS",
@@ -64,7 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     what.add_argument(
         "--cut-threshold",
-        type=_positive,
+        type=between(0.01, 1000),
         default=Options.cut_threshold,
         metavar="X",
         help="how far a frame's change must stand out from its neighbours' to begin a shot (default %(default)s)",
@@ -79,21 +80,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
     encoder.add_argument(
         "--codec", choices=list(CODECS), help="default: libx264, and libx265 for inputs of more than 8 bits"
     )
-    encoder.add_argument("--crf", type=_number, metavar="Q", help="quality; less is better (18, 20, 28 by codec)")
-    encoder.add_argument("--preset", metavar="NAME", help="speed against size (medium; 8 for libsvtav1)")
+    encoder.add_argument(
+        "--crf",
+        type=between(0, 63),
+        metavar="Q",
+        help="quality; less is better (default 18 for libx264, 20 libx265, 28 libsvtav1)",
+    )
+    encoder.add_argument("--preset", metavar="NAME", help="speed against size (default medium, 8 for libsvtav1)")
     encoder.add_argument("--pix-fmt", metavar="NAME", help="default: yuv420p, or yuv420p10le for more than 8 bits")
 
     source = parser.add_argument_group("input")
     source.add_argument(
-        "--fps", type=_positive, default=Options.fps, help="of a folder of images (default %(default)g)"
+        "--fps",
+        type=between(0.01, 1000),
+        default=Options.fps,
+        metavar="N",
+        help="of a folder of images (default %(default)g)",
     )
-    source.add_argument("--drop", type=_numbers, default=frozenset(), metavar="N,…", help="leave these streams out")
+    source.add_argument("--drop", type=_streams, default=frozenset(), metavar="N,…", help="leave these streams out")
     source.add_argument("--damaged", action="store_true", help="take a truncated file for what it still holds")
 
     machine = parser.add_argument_group("machine")
-    machine.add_argument("--memory", type=_size, metavar="SIZE", help="such as 4GB (default: half of what is free)")
+    machine.add_argument("--memory", type=size, metavar="SIZE", help="such as 4GB (default: half of what is free)")
     machine.add_argument("--tile", type=_tile, metavar="WxH", help="in input pixels (default: what the memory allows)")
-    machine.add_argument("--overlap", type=int, metavar="N", help="input pixels that tiles share")
+    machine.add_argument("--overlap", type=at_least(0), metavar="N", help="input pixels that tiles share")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -162,6 +172,8 @@ def _options(source: Path, args: argparse.Namespace) -> Options:
         return options
     from yogo_jax.video.pipeline import open_source
 
+    if args.preview == 0:
+        raise UserError("--preview 0: a preview lasts more than 0 seconds")
     length = open_source(source, options).video.duration
     if length is None:
         raise UserError(f"{source} does not say how long it is: use --start and --end for a part of it")
@@ -198,45 +210,10 @@ def _expanded(name: str) -> Iterator[str]:
     yield from found
 
 
-def _seconds(text: str) -> float:
-    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time: seconds, or h:mm:ss.s")
-    hours, minutes, seconds = match.groups()
-    return int(hours or 0) * 3600 + int(minutes or 0) * 60 + float(seconds)
-
-
-def _rate(text: str) -> int:
-    value = int(text)
-    if not 2 <= value <= 16:
-        raise argparse.ArgumentTypeError(f"{text} is not between 2 and 16")
-    return value
-
-
-def _number(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 63:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 63")
-    return value
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return value
-
-
-def _numbers(text: str) -> frozenset[int]:
-    return frozenset(int(part) for part in text.split(","))
-
-
-def _size(text: str) -> int:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?", text, re.IGNORECASE)
-    if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 4GB or 900M")
-    value, prefix, binary = match.groups()
-    return round(float(value) * (1024 if binary else 1000) ** " KMGT".index(prefix.upper() or " "))
+def _streams(text: str) -> frozenset[int]:
+    if re.fullmatch(r"\d+(,\d+)*", text) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of stream numbers such as 2 or 2,3")
+    return frozenset(map(int, text.split(",")))
 
 
 def _tile(text: str) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import jax
@@ -95,15 +95,7 @@ class TiledNetwork:
         self._batch = mesh.size
         self._sharding = jax.NamedSharding(mesh, jax.P("tile"))
 
-        def program(tiles: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
-            frames = tiles.astype(jnp.float32) / jnp.iinfo(tiles.dtype).max
-            result = jnp.clip(apply(frames).astype(jnp.float32), 0, 1)
-            if shrink:
-                result = jnp.clip(imaging.downscale(result), 0, 1)
-            weight = rows[:, None, :, None, None] * columns[:, None, None, :, None]
-            return jnp.round(result * weight * FULL).astype(jnp.uint16)
-
-        self._program = jax.jit(program, in_shardings=self._sharding, out_shardings=self._sharding)
+        self._program = _compiled(apply, shrink, self._sharding)
 
     def __call__(self, windows: Iterable[tuple[Any, Sequence[np.ndarray]]]) -> Iterator[tuple[Any, np.ndarray]]:
         """(key, N images [H, W, 3]) → (key, canvas [2N−1, s·H, s·W, 3] uint16, white is FULL), in order.
@@ -136,6 +128,21 @@ class TiledNetwork:
         self.seconds += time.perf_counter() - began
         for (canvas, row, column), result in zip(batch, results, strict=False):
             canvas.add(row, column, result)
+
+
+@lru_cache(maxsize=4)
+def _compiled(apply: Apply, shrink: bool, sharding: jax.NamedSharding) -> Callable[..., jax.Array]:
+    """A batch of tiles to weighted pixels of 16 bits. One for all videos: each shape of a tile is compiled once."""
+
+    def program(tiles: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
+        frames = tiles.astype(jnp.float32) / jnp.iinfo(tiles.dtype).max
+        result = jnp.clip(apply(frames).astype(jnp.float32), 0, 1)
+        if shrink:
+            result = jnp.clip(imaging.downscale(result), 0, 1)
+        weight = rows[:, None, :, None, None] * columns[:, None, None, :, None]
+        return jnp.round(result * weight * FULL).astype(jnp.uint16)
+
+    return jax.jit(program, in_shardings=sharding, out_shardings=sharding)
 
 
 class _Canvas:
