@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from yogo_jax.errors import UserError
+from yogo_jax.video.container import open_container
 from yogo_jax.video.options import Options
 from yogo_jax.video.pipeline import upscale_file
-from yogo_jax.video.reader import VideoReader, open_container
+from yogo_jax.video.reader import VideoReader
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -87,6 +88,26 @@ def test_truncated(tmp_path, pictures, make_video, nearest):
     options = Options(damaged=True, preset="ultrafast", tile=(48, 64), overlap=8)
     summary = upscale_file(tmp_path / "fast.mp4", tmp_path / "out.mp4", nearest, options)
     assert 5 < summary.frames_in < 30
+
+
+def test_what_is_lost_is_said(tmp_path, pictures, make_video):
+    slow = [500 * i for i in range(12)]
+    data = make_video(tmp_path / "in.mkv", pictures(12), slow, Fraction(1, 1000), options={"g": "1"}).read_bytes()
+    (tmp_path / "half.mkv").write_bytes(data[: len(data) // 2])
+    reader = VideoReader(tmp_path / "half.mkv")
+    frames = list(reader)
+    assert 2 < len(frames) < 10
+    assert re.search(r"half.mkv: its video ends after \d\.\d s of the 5\.5 s that", reader.warnings[-1])
+    with av.open(str(tmp_path / "in.mkv")) as source, av.open(str(tmp_path / "bad.mkv"), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(source.demux(video=0)):
+            if packet.dts is not None:
+                bad = av.Packet(bytes(100)) if number in (4, 7) else packet
+                bad.pts, bad.dts, bad.time_base, bad.stream = packet.pts, packet.dts, packet.time_base, stream
+                target.mux(bad)
+    reader = VideoReader(tmp_path / "bad.mkv")
+    assert len(list(reader)) == 10
+    assert reader.warnings == [f"{tmp_path / 'bad.mkv'}: 2 damaged packets were passed over"]
 
 
 def test_ten_bits_and_a_varying_rate_of_a_real_file(shared):

@@ -14,7 +14,7 @@ from av.error import FFmpegError
 from av.stream import Stream
 
 from yogo_jax.errors import UserError
-from yogo_jax.video.reader import open_container
+from yogo_jax.video.container import open_container
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mkv": "matroska"}
 """Output containers by the ending of the name."""

@@ -14,6 +14,7 @@ from av.container import OutputContainer
 from av.error import ArgumentError, InvalidDataError, PatchWelcomeError
 
 from yogo_jax.errors import UserError
+from yogo_jax.video.container import open_container
 from yogo_jax.video.copies import (
     FORMATS,
     Timeline,
@@ -22,7 +23,6 @@ from yogo_jax.video.copies import (
     kept_chapters,
     kept_metadata,
 )
-from yogo_jax.video.reader import open_container
 from yogo_jax.video.segments import Segments
 
 Timed = Iterable[tuple[Fraction, av.Packet]]

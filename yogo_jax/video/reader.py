@@ -1,13 +1,10 @@
 """Video files, frame by frame, with their exact times.
 
-The file may be damaged or made to do harm: FFmpeg is held to local files and to containers of media (no
-playlists that name other files), frames are bounded in size, damaged packets are counted and passed over,
-times that are missing or run backwards are put right.
+The file may be damaged or made to do harm: frames are bounded in size, damaged packets are counted and passed
+over, times that are missing, leap or run backwards are put right.
 """
 
 import contextlib
-import os
-import stat
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -23,15 +20,10 @@ from av.video.stream import VideoStream
 from yogo_jax.errors import UserError
 from yogo_jax.video import hdr
 from yogo_jax.video.colour import ToRGB, colour_of
+from yogo_jax.video.container import open_container, reason
 from yogo_jax.video.deinterlace import deinterlaced
 from yogo_jax.video.frames import Frame, Video
 
-# Containers of media; not the formats that are lists of other files (hls, dash, concat, sdp, …).
-_FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,h264,hevc,av1,obu,ivf,flv,live_flv,asf,ogg,gif,"
-    "apng,dv,mxf,nut,wtv,rm,yuv4mpegpipe,mjpeg,mpegtsraw,vc1,h263,h261,dirac,rawvideo,swf,nsv,roq,vvc,evc"
-)
-_TIMEOUT = 60.0  # seconds that opening, or one read, may take
 MAX_SIDE = 16384
 _LARGEST_TIME = 2**60  # ticks; beyond it sums overflow
 _LONGEST_FRAME = 2**31 - 1  # ticks; the most that MP4 holds. A longer leap is a damaged clock
@@ -39,43 +31,12 @@ _LATE_CLOCK = 10  # seconds; broadcasts' clocks start anywhere, others near 0
 _SLOWEST_RATE, _FASTEST_RATE = Fraction(1, 100), 1000  # frames a second; files that claim others are damaged
 _FINEST_TICK, _USUAL_TICK = Fraction(1, 2**31 - 1), Fraction(1, 90_000)  # seconds
 _DAMAGED_PACKETS = 2000  # in a row, after which the rest is given up
-
-
-def check_file(path: Path) -> None:
-    """Raises UserError when `path` is not a file that can be read twice."""
-    try:
-        mode = os.stat(path).st_mode
-        if stat.S_ISREG(mode):
-            with open(path, "rb") as file:
-                if not file.read(1):
-                    raise UserError(f"{path} is empty (0 bytes)")
-            return
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    kind = "a pipe" if stat.S_ISFIFO(mode) else "not a regular file"
-    raise UserError(f"{path} is {kind}: save it to a file first, it is read more than once")
+_TOO_SHORT = 1.0  # seconds that a video may fall short of what its file claims: sound may last longer
 
 
 def exact(seconds: float) -> Fraction:
     """The time that was meant by a floating-point number: 0.6 is three fifths."""
     return Fraction(seconds).limit_denominator(1_000_000)
-
-
-def open_container(path: Path) -> InputContainer:
-    """The container at `path`, with FFmpeg held to that one file. Raises UserError."""
-    check_file(path)
-    try:
-        # "file:" keeps FFmpeg from reading a protocol into the name.
-        return av.open(
-            f"file:{path}",
-            metadata_errors="replace",
-            options={"format_whitelist": _FORMATS, "protocol_whitelist": "file", "max_streams": "1000"},
-            timeout=_TIMEOUT,
-        )
-    except (FFmpegError, OSError, ValueError) as error:
-        raise UserError(f"{path} is not a video that FFmpeg can read ({_reason(error)})") from None
 
 
 class VideoReader:
@@ -162,7 +123,7 @@ class VideoReader:
                 return
             except (FFmpegError, OSError) as error:
                 self.damaged += 1
-                self._warn(f"{self.path}: reading stops early ({_reason(error)})")
+                self._warn(f"{self.path}: reading stops early ({reason(error)})")
                 yield from self._flush(stream)
                 return
             try:
@@ -184,7 +145,7 @@ class VideoReader:
         video = self.video
         to_rgb = ToRGB(video.colour, video.width, video.height)
         step = max(1, round(1 / video.rate / video.time_base))
-        last = None
+        last, end = None, Fraction(0)
         for frame in frames:
             pts = self._ticks(frame)
             if last is None:
@@ -206,12 +167,21 @@ class VideoReader:
                 image = to_rgb(frame)
             except (FFmpegError, ValueError) as error:
                 raise UserError(
-                    f"{self.path}: pixel format {frame.format.name} cannot be read ({_reason(error)})"
+                    f"{self.path}: pixel format {frame.format.name} cannot be read ({reason(error)})"
                 ) from None
-            last = pts
+            last, end = pts, seconds + duration * video.time_base
             yield Frame(image, pts, duration)
         if last is None:
             raise UserError(f"{self.path} has no frame between the times asked for")
+        self._tell_of_losses(float(end))
+
+    def _tell_of_losses(self, end: float) -> None:
+        """Warn of what did not come out of the file, all of whose frames have been read up to `end` seconds."""
+        if self.damaged:
+            self._warn(f"{self.path}: {self.damaged} damaged packets were passed over")
+        claimed = self.video.duration or 0.0
+        if claimed - end > max(_TOO_SHORT, claimed / 20):
+            self._warn(f"{self.path}: its video ends after {end:.1f} s of the {claimed:.1f} s that the file claims")
 
     def _ticks(self, frame: av.VideoFrame) -> int | None:
         if frame.pts is None or frame.time_base is None or abs(frame.pts) > _LARGEST_TIME:
@@ -284,7 +254,3 @@ def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...] | None:
     one = 1 << 16
     # Only the turning part: the shift that a container adds depends on the size.
     return None if (a, b, c, d) == (one, 0, 0, one) else (a, b, 0, c, d, 0, 0, 0, 1 << 30)
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error).splitlines()[0] if str(error) else type(error).__name__
