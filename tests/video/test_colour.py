@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from yogo_jax.video.colour import Colour, FromRGB, ToRGB, colour_of
+from yogo_jax.video.options import Options
+from yogo_jax.video.pipeline import upscale_file
 
 BARS = np.array(
     [[191] * 3, [191, 191, 0], [0, 191, 191], [0, 191, 0], [191, 0, 191], [191, 0, 0], [0, 0, 191], [255] * 3, [0] * 3]
@@ -52,6 +54,34 @@ def test_bars_there_and_back(matrix, full, deep):
     for plane, expected in zip(back.planes, planes, strict=True):
         values = np.frombuffer(bytes(plane), np.uint16 if deep else np.uint8).reshape(32, -1)
         assert np.abs(values[:, : expected.shape[1]].astype(int) - expected).max() <= 2
+
+
+@pytest.mark.parametrize("matrix", LUMA)
+@pytest.mark.parametrize("full", [False, True])
+def test_bars_through_a_whole_run(tmp_path, nearest, probe, matrix, full):
+    """A file of bars comes out with the same numbers, four times as large, and the same tags."""
+    planes, source = bars(matrix, full, deep=False), tmp_path / "bars.mkv"
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"qp": "0"})
+        stream.width, stream.height, stream.pix_fmt = planes[0].shape[1], 32, "yuv444p"
+        context = stream.codec_context
+        context.colorspace, context.color_range = matrix, 2 if full else 1
+        context.color_primaries, context.color_trc = matrix, 6
+        for _ in range(3):
+            frame = frame_of(planes, deep=False)
+            frame.colorspace, frame.color_range = matrix, 2 if full else 1
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    options = Options(pix_fmt="yuv444p", crf=0, preset="ultrafast", tile=(32, 160), overlap=0)
+    upscale_file(source, tmp_path / "out.mp4", nearest, options)
+    after = probe(tmp_path / "out.mp4").frames
+    assert len(after) == 5
+    for frame in after:
+        assert (frame.colorspace, frame.color_range) == (matrix, 2 if full else 1)
+        assert (frame.color_primaries, frame.color_trc) == (matrix, 6)
+        for plane, expected in zip(frame.planes, planes, strict=True):
+            values = np.frombuffer(bytes(plane), np.uint8).reshape(128, -1)[:, : 4 * expected.shape[1]].astype(int)
+            assert np.abs(values - expected.repeat(4, 0).repeat(4, 1)).max() <= 2
 
 
 def test_ten_bits_are_kept():
