@@ -2,10 +2,10 @@
 
     python scripts/fuzz_video.py --cases 2400 [--seeds FILE …] [--first 0]
 
-Without --seeds, small files are made in every container that the reader takes. Each case damages one of them
-by its number alone, so a case is repeated by `--first N --cases 1`. A worker process does the cases; one that
-hangs (--patience seconds) or dies is a finding, and the next worker goes on after it. The network is bicubic,
-for speed: what is tried here is everything around it.
+Without --seeds, small files are made in every container that the reader takes; files of --seeds, which may be large,
+keep their size (`--rate-only`). Each case damages one of them by its number alone, so a case is repeated by
+`--first N --cases 1`. A worker process does the cases; one that hangs (--patience seconds) or dies is a finding, and
+the next worker goes on after it. The network is bicubic, for speed: what is tried here is everything around it.
 """
 
 import argparse
@@ -122,7 +122,14 @@ def work(seeds: list[Path], folder: Path) -> None:
         source = folder / f"damaged{seed.suffix}"
         source.write_bytes(damage(seed.read_bytes(), rng))
         output = folder / ("out.mkv" if rng.integers(2) else "out.mp4")
-        options = Options(damaged=bool(rng.integers(2)), codec="libx264", preset="ultrafast", tile=(64, 64), overlap=16)
+        options = Options(
+            damaged=bool(rng.integers(2)),
+            rate_only=seed.name not in SEEDS,
+            codec="libx264",
+            preset="ultrafast",
+            tile=(64, 64),
+            overlap=16,
+        )
         found = {"case": case, "seed": seed.name}
         try:
             summary = upscale_file(source, output, network, options)
