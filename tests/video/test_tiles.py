@@ -54,6 +54,9 @@ def test_the_devices_share_the_tiles_of_several_windows():
     assert seen == [(8, 2, 32, 32, 3)]  # traced once
     for i, canvas in results.items():
         assert (to_image(canvas, np.dtype(np.uint8)) == 10 * i).all()
+    other = [np.zeros((70, 33, 3), np.uint8)] * 2
+    assert len(list(TiledNetwork(apply, (32, 32), 8)([(0, other)]))) == 1
+    assert len(seen) == 1  # a clip of another size takes the same program
 
 
 def test_shrunk_to_the_size_of_the_input(bicubic):

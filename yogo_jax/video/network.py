@@ -13,9 +13,10 @@ from yogo_jax.peers.config import TMNetConfig
 from yogo_jax.video.options import Options
 from yogo_jax.video.tiles import Apply, TiledNetwork
 
-_BYTES_PER_FILTER = 128
-"""XLA's temporaries for YOGO by `memory_analysis`: 896 bytes a pixel and filter for 7 output frames, at 16 and
-64 filters, tiles of 64 and 128 pixels alike."""
+_BYTES_PER_FILTER = {"paper": 128, "light": 32}
+"""XLA's temporaries by `memory_analysis` for a pixel, filter and output frame, by the kind of reconstruction, which
+holds the largest: 896 bytes for 7 frames of YOGO at 16 and 64 filters and of TMNet, 284 for the default model's light
+one, images and all; tiles of 64 and 256 pixels alike."""
 
 _BYTES_OF_IMAGE = 16 * 3 * 4 * 4
 """The tile's result in float32, and steps on its way to 16 bits."""
@@ -73,5 +74,6 @@ def load_network(weights: Path | None = None, frames: int = 4, rate: int = 2) ->
         return output.image
 
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    bytes_per_pixel = ((frames - 1) * rate + 1) * (_BYTES_PER_FILTER * getattr(config, "filters", 64) + _BYTES_OF_IMAGE)
+    features = _BYTES_PER_FILTER[getattr(config, "recon", "paper")] * config.filters
+    bytes_per_pixel = ((frames - 1) * rate + 1) * (features + _BYTES_OF_IMAGE)
     return Network(partial(apply, jax.device_put(params)), digest, frames, bytes_per_pixel, rate=rate)
