@@ -122,6 +122,28 @@ def test_ten_bits_and_a_varying_rate_of_a_real_file(shared):
     assert len(np.unique(frames[0].image[..., 1] >> 6)) > 256  # more levels than 8 bits have
 
 
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("in.mpg", "mpeg2video"),
+        ("in.ts", "mpeg2video"),
+        ("in.ts", "libx264"),
+        ("in.avi", "mpeg4"),
+        ("in.mkv", "libx264"),
+        ("in.mp4", "libx264"),
+    ],
+)
+def test_a_part_is_the_same_frames(tmp_path, pictures, make_video, name, codec):
+    """Some containers can be entered only somewhere near a time, often behind it."""
+    source = make_video(tmp_path / name, pictures(75), codec=codec, options={"g": "25", "bf": "2"})
+    whole = list(VideoReader(source))
+    for start in (0.32, 2.48):
+        part = list(VideoReader(source, start, start + 0.2))
+        expected = whole[round(start * 25) : round(start * 25) + 5]
+        assert [frame.pts for frame in part] == [frame.pts for frame in expected]
+        assert all(np.array_equal(a.image, b.image) for a, b in zip(part, expected, strict=True))
+
+
 def test_interlaced_video_is_woven(tmp_path, pictures, make_video):
     """Two fields of different times: combed when taken as one frame."""
     images = pictures(8)

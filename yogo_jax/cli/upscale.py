@@ -134,6 +134,7 @@ def _upscale(source: Path, output: Path, network, args: argparse.Namespace) -> N
 
     options = _options(source, args)
     with tqdm(unit=" frames", desc=source.name, file=sys.stderr, dynamic_ncols=True, smoothing=0.1) as bar:
+        bar.set_postfix_str("preparing the network")
 
         def progress(done: int, total: int | None, seconds: float) -> None:
             bar.total = total

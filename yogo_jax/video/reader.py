@@ -7,6 +7,7 @@ over, times that are missing, leap or run backwards are put right.
 import contextlib
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -31,6 +32,7 @@ _LATE_CLOCK = 10  # seconds; broadcasts' clocks start anywhere, others near 0
 _SLOWEST_RATE, _FASTEST_RATE = Fraction(1, 100), 1000  # frames a second; files that claim others are damaged
 _FINEST_TICK, _USUAL_TICK = Fraction(1, 2**31 - 1), Fraction(1, 90_000)  # seconds
 _DAMAGED_PACKETS = 2000  # in a row, after which the rest is given up
+_RUN_UPS = (0, 10)  # seconds before the start of a part at which to enter the file; many land late
 _TOO_SHORT = 1.0  # seconds that a video may fall short of what its file claims: sound may last longer
 
 
@@ -75,22 +77,48 @@ class VideoReader:
             if frame is None:
                 raise UserError(f"{path} has no frame that can be decoded: the file is damaged or empty")
             self.video = self._describe(container, stream, frame)
-            self._origin = self._first_time(stream)
+            self._origin = self._ticks(frame) or 0
             self._deinterlace = deinterlace and (frame.interlaced_frame or _has_fields(stream))
         self.damaged = 0
 
     def __iter__(self) -> Iterator[Frame]:
-        with open_container(self.path) as container:
-            stream = self._stream(container)
-            if self._start > 0:
-                target = self._origin * self.video.time_base + self._start
-                with contextlib.suppress(FFmpegError):  # where it cannot seek, it is read up to there
-                    container.seek(int(target * av.time_base))
-            frames = self._decode(container, stream)
-            if self._deinterlace:
-                self._warn(f"{self.path}: interlaced; its fields are woven into whole frames (--interlaced keeps them)")
-                frames = deinterlaced(frames, stream)
-            yield from self._timed(frames)
+        for early in (*_RUN_UPS, None) if self._start > 0 else (None,):
+            with open_container(self.path) as container:
+                stream = self._stream(container)
+                frames = self._entered(container, stream, early)
+                if frames is None:
+                    continue
+                if self._deinterlace:
+                    self._warn(
+                        f"{self.path}: interlaced; its fields are woven into whole frames (--interlaced keeps them)"
+                    )
+                    frames = deinterlaced(frames, stream)
+                yield from self._timed(frames)
+                return
+
+    def _entered(
+        self, container: InputContainer, stream: VideoStream, early: int | None
+    ) -> Iterator[av.VideoFrame] | None:
+        """Frames from `early` seconds before the start on; None when entering the file there lands behind the start.
+
+        Without `early` all frames: what always works, and takes longest.
+        """
+        if early is None:
+            return self._decode(container, stream)
+        if container.format.name == "mpeg":  # program streams: times told after entering midway are off by a frame
+            return None
+        origin = self._origin * self.video.time_base
+        try:
+            container.seek(int((origin + self._start - early) * av.time_base))
+        except FFmpegError:
+            return None
+        frames = self._decode(container, stream)
+        first = next(frames, None)
+        ticks = None if first is None else self._ticks(first)
+        if first is None or ticks is None or ticks * self.video.time_base > origin + self._start:
+            return None
+        self.damaged = 0  # what could not be decoded here lacked the frames before it
+        return chain([first], frames)
 
     def _stream(self, container: InputContainer) -> VideoStream:
         candidates = [s for s in container.streams.video if not _is_picture(s)]
@@ -187,12 +215,6 @@ class VideoReader:
         if frame.pts is None or frame.time_base is None or abs(frame.pts) > _LARGEST_TIME:
             return None
         return round(frame.pts * frame.time_base / self.video.time_base)
-
-    def _first_time(self, stream: VideoStream) -> int:
-        start = stream.start_time
-        if start is None or stream.time_base is None or abs(start) > _LARGEST_TIME:
-            return 0
-        return round(start * stream.time_base / self.video.time_base)
 
     def _describe(self, container: InputContainer, stream: VideoStream, frame: av.VideoFrame) -> Video:
         if max(frame.width, frame.height) > MAX_SIDE:
