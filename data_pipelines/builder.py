@@ -8,12 +8,14 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import tensorflow_datasets as tfds
 from tensorflow_datasets.core import dataset_builder
 from tensorflow_datasets.core import splits as tfds_splits
+from tensorflow_datasets.proto import tf_example_pb2
 
 from data_pipelines import shards
 from yogo_jax.errors import UserError
@@ -36,7 +38,10 @@ def features() -> tfds.features.FeaturesDict:
 
 def serialise(example: shards.Example) -> bytes:
     """An example as the tf.train.Example that TFDS reads; images keep their own bytes."""
-    return features().serialize_example({"id": example.id, "clip": example.clip, "frames": list(example.frames)})
+    values = {"id": example.id, "clip": example.clip, "frames": list(example.frames)}
+    record = features().serialize_example(values)
+    # TFDS's fields come in an order that changes from process to process: a data set's bytes are not to.
+    return tf_example_pb2.Example.FromString(record).SerializeToString(deterministic=True)
 
 
 class ClipBuilder(dataset_builder.FileReaderBuilder):
@@ -81,13 +86,15 @@ class ClipBuilder(dataset_builder.FileReaderBuilder):
 
     def download_and_prepare(self, **kwargs) -> None:
         """Build the data set unless it is there. Raises UserError when what is there has another source."""
+        plan = self._plan()  # what the source lacks is said before anything is written
         built = Path(self.data_dir) / CLIPS_FILE
-        if built.is_file() and json.loads(built.read_text())["fingerprint"] != _fingerprint(self._plan()):
+        if built.is_file() and json.loads(built.read_text())["fingerprint"] != _fingerprint(plan):
             raise UserError(
                 f"{self.data_dir} was built from another source or with other options: "
                 "remove it, or choose another --data-dir"
             )
-        super().download_and_prepare(**kwargs)
+        with tempfile.TemporaryDirectory() as unused:  # TFDS makes a folder of downloads; there are none
+            super().download_and_prepare(download_dir=unused, **kwargs)
 
     def _log_download_bytes(self) -> None:
         print(f"Writing {self.name} to {self.data_dir}")  # nothing is downloaded, as TFDS would say

@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import av.error
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from data_pipelines.shards import Skipped
 
@@ -45,6 +45,8 @@ def read_image(path: Path) -> Frame | Skipped:
         return Frame(decode_image(encoded), encoded)
     except FileNotFoundError:
         return Skipped(str(path), "missing")
+    except UnidentifiedImageError:
+        return Skipped(str(path), "unreadable (neither PNG nor JPEG)")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         return Skipped(str(path), f"unreadable ({_first_line(error)})")
 
