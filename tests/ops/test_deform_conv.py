@@ -90,8 +90,29 @@ def torch_gradients(x, offset, mask, kernel, bias, cotangent):
 def test_all_four_gradients_are_pytorchs(reach, strip_bytes, monkeypatch):
     monkeypatch.setattr(deform_conv, "STRIP_BYTES_CPU", strip_bytes)  # one pixel a strip, and one strip
     jax.clear_caches()
-    *arguments, bias = case(reach=reach, seed=3)
-    cotangent = np.random.default_rng(4).standard_normal((2, 5, 6, 4)).astype(np.float32)
+    gradients_are_pytorchs(*case(reach=reach, seed=3))
+
+
+def test_on_the_grid_and_on_the_border_gradients_are_torchvisions():
+    """Every sample lies exactly on a pixel, on the image's first or last ones, or on their neighbours outside."""
+    pytest.importorskip("torch")
+    from yogo_jax.torch_reference import deform_conv as reference
+
+    if reference._torchvision_deform_conv2d is None:
+        pytest.skip("no torchvision for this PyTorch")
+    x, offset, *others = case(batch=1)
+    rng = np.random.default_rng(5)
+    for axis, size in enumerate(x.shape[1:3]):
+        pixel = np.arange(size).reshape((-1, 1, 1, 1) if axis == 0 else (-1, 1, 1))
+        tap = np.arange(9) // 3 - 1 if axis == 0 else np.arange(9) % 3 - 1
+        offset[..., axis] = rng.choice([-1, 0, 2, size - 1, size], offset.shape[:-1]) - pixel - tap
+    gradients_are_pytorchs(x, offset, *others)
+
+
+def gradients_are_pytorchs(*case):
+    *arguments, bias = case
+    x, kernel = arguments[0], arguments[3]
+    cotangent = np.random.default_rng(4).standard_normal((*x.shape[:3], kernel.shape[-1])).astype(np.float32)
     expected, gradients = torch_gradients(*arguments, bias, cotangent)
     y, vjp = jax.vjp(lambda *a: deform_conv2d(*a, bias), *arguments)
     np.testing.assert_allclose(y, expected, atol=1e-4)

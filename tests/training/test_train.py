@@ -81,7 +81,7 @@ def runs(tmp_path_factory) -> Runs:
 
 @pytest.fixture(scope="module")
 def unbroken(runs) -> str:
-    runs.finish(runs.start("unbroken"))
+    assert "WARNING" not in runs.finish(runs.start("unbroken"))
     return "unbroken"
 
 

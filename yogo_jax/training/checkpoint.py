@@ -10,6 +10,7 @@ few and the best are kept.
 """
 
 import dataclasses
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,7 @@ class Checkpoints:
             preservation_policy=policies.AnyPreservationPolicy(kept),
             cleanup_tmp_directories=True,
         )
+        logging.getLogger("absl").addFilter(_worth_saying)
         with self._errors("open"):
             self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
 
@@ -153,6 +155,11 @@ def _params_of_run(workdir: Path, abstract: TrainState) -> Any:
 def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): tuple(leaf.shape) for path, leaf in leaves}
+
+
+def _worth_saying(record: logging.LogRecord) -> bool:
+    """Orbax warns at each save without metrics; most are such."""
+    return "did not provide metrics" not in record.getMessage()
 
 
 def _best(metrics: dict[str, float]) -> float:
