@@ -1,10 +1,13 @@
 """Records that survive crashes, and events that the stock TensorBoard reads."""
 
 import json
+import resource
+import sys
 
 import numpy as np
 import pytest
 
+from yogo_jax.errors import UserError
 from yogo_jax.training.log import Log, read_records
 
 
@@ -21,6 +24,22 @@ def test_a_resumed_log_holds_one_unbroken_curve(tmp_path):
     records = read_records(tmp_path / "log.jsonl")
     assert [(record["step"], record["loss"]) for record in records] == [(1, 1.0), (2, 2.0), (3, None)]
     assert all("NaN" not in json.dumps(record) for record in records)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file size limits")
+def test_a_full_disk_is_a_line(tmp_path, capsys):  # capsys: pytest keeps the console in a file too
+    log = Log(tmp_path, 0, 10, 2)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        for message in ("no space left on the disk", "File too large"):  # what there is room for is written
+            with pytest.raises(UserError, match=f"cannot write the log: {message}"):
+                log.train(1, {"loss": 1.0})
+        with pytest.raises(UserError, match=r"0000001\.png: cannot write here: File too large"):
+            log.picture(1, np.zeros((64, 64, 3), np.uint8))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    log.close()
 
 
 def test_the_stock_tensorboard_reads_scalars_and_pictures(tmp_path):

@@ -1,10 +1,7 @@
 """`yogo train`: train a network, or go on training it."""
 
 import argparse
-import os
 from pathlib import Path
-
-import jax
 
 from yogo_jax.configuration import load_config
 
@@ -27,8 +24,6 @@ def run(args: argparse.Namespace) -> None:
     from yogo_jax.training import distributed  # after the config is known to be sound
 
     distributed.initialise()
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # a resumed run then starts at once
-        jax.config.update("jax_compilation_cache_dir", str(args.workdir / "compiled"))
     from yogo_jax.training.train import train
 
     train(config, args.workdir, init_from=args.init_from, profile=args.profile)

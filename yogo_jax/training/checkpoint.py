@@ -46,7 +46,8 @@ class Checkpoints:
             preservation_policy=policies.AnyPreservationPolicy(kept),
             cleanup_tmp_directories=True,
         )
-        logging.getLogger("absl").addFilter(_worth_saying)
+        for logger in ("absl", "asyncio"):
+            logging.getLogger(logger).addFilter(_worth_saying)
         with self._errors("open"):
             self._manager = ocp.CheckpointManager(directory.absolute(), options=options)
 
@@ -111,6 +112,8 @@ class Checkpoints:
         except (OSError, ValueError, RuntimeError, KeyError) as error:
             last = f" (step {self.latest} is whole)" if hasattr(self, "_manager") and self.latest is not None else ""
             reason = " ".join(str(error).split())
+            if "No space left on device" in reason:
+                reason = "no space left on the disk"
             raise UserError(f"{self.directory}: cannot {action} a checkpoint{last}: {reason[:400]}") from error
 
 
@@ -158,8 +161,9 @@ def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
 
 
 def _worth_saying(record: logging.LogRecord) -> bool:
-    """Orbax warns at each save without metrics; most are such."""
-    return "did not provide metrics" not in record.getMessage()
+    """Orbax warns at each save without metrics, and prints the traces of errors that it raises as well."""
+    is_orbax = "orbax" in record.pathname or record.name == "asyncio"
+    return not (is_orbax and (record.exc_info or "did not provide metrics" in record.getMessage()))
 
 
 def _best(metrics: dict[str, float]) -> float:

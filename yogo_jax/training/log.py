@@ -8,13 +8,16 @@ holds one unbroken curve.
 import importlib.util
 import json
 import math
-import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from yogo_jax.errors import UserError
+from yogo_jax.files import written_aside
 
 Values = Mapping[str, float]
 
@@ -27,6 +30,8 @@ class Log:
       step: that the run starts or goes on from.
       steps: of the whole run, for the ETA.
       batch_size: examples a step.
+
+    Raises UserError from every method that finds the directory full or unwritable.
     """
 
     def __init__(self, workdir: Path | None, step: int, steps: int, batch_size: int) -> None:
@@ -35,11 +40,12 @@ class Log:
         self._since_step, self._since_time = step, time.monotonic()
         if workdir is None:
             return
-        self._file = _open_records(workdir / "log.jsonl", step)
-        if importlib.util.find_spec("tensorboard"):
-            from yogo_jax.training.tensorboard import TensorBoardWriter
+        with _errors(workdir):
+            self._file = _open_records(workdir / "log.jsonl", step)
+            if importlib.util.find_spec("tensorboard"):
+                from yogo_jax.training.tensorboard import TensorBoardWriter
 
-            self._tensorboard = TensorBoardWriter(workdir / "tensorboard", step)
+                self._tensorboard = TensorBoardWriter(workdir / "tensorboard", step)
 
     def say(self, line: str) -> None:
         """A line on the console."""
@@ -70,10 +76,11 @@ class Log:
         if self._workdir is None:
             return
         path = self._workdir / "samples" / f"{step:07d}.png"
-        path.parent.mkdir(exist_ok=True)
-        Image.fromarray(image).save(path)
+        with written_aside(path) as aside:
+            Image.fromarray(image).save(aside)
         if self._tensorboard is not None:
-            self._tensorboard.picture(step, "samples", path.read_bytes(), image.shape)
+            with _errors(self._workdir):
+                self._tensorboard.picture(step, "samples", path.read_bytes(), image.shape)
 
     def pause(self, step: int) -> None:
         """Leave what happened up to `step` (a compilation, an evaluation) out of the next record's rate."""
@@ -81,20 +88,24 @@ class Log:
 
     def close(self) -> None:
         """Write out everything."""
-        if self._workdir is not None:
+        if self._workdir is None:
+            return
+        with _errors(self._workdir):
             self._file.close()
-        if self._tensorboard is not None:
-            self._tensorboard.close()
+            if self._tensorboard is not None:
+                self._tensorboard.close()
 
     def _write(self, kind: str, step: int, values: Values) -> None:
         if self._workdir is None:
             return
         finite = {name: value if math.isfinite(value) else None for name, value in values.items()}
         record = {"kind": kind, "step": step, "time": round(time.time(), 3), **finite}
-        self._file.write(json.dumps(record) + "\n")
-        self._file.flush()
-        if self._tensorboard is not None:
-            self._tensorboard.scalars(step, {f"{kind}/{name}": value for name, value in values.items()})
+        with _errors(self._workdir):
+            line = (json.dumps(record) + "\n").encode()
+            if self._file.write(line) < len(line):
+                raise OSError("no space left on the disk")
+            if self._tensorboard is not None:
+                self._tensorboard.scalars(step, {f"{kind}/{name}": value for name, value in values.items()})
 
 
 def read_records(path: Path) -> list[dict]:
@@ -110,10 +121,17 @@ def read_records(path: Path) -> list[dict]:
 
 def _open_records(path: Path, step: int):
     kept = [json.dumps(record) + "\n" for record in read_records(path) if record["step"] <= step]
-    aside = path.with_suffix(".partial")
-    aside.write_text("".join(kept))
-    os.replace(aside, path)
-    return path.open("a")
+    with written_aside(path) as aside:
+        aside.write_text("".join(kept))
+    return path.open("ab", buffering=0)  # a buffer would fail once more when the file is closed
+
+
+@contextmanager
+def _errors(workdir: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{workdir}: cannot write the log: {error.strerror or error}") from error
 
 
 def _on_console(name: str) -> bool:
