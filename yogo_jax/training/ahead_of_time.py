@@ -91,19 +91,19 @@ def topology_devices(topology: str) -> list[Any]:
     generation = topology.partition(":")[0]
     if generation not in HBM or not re.fullmatch(r"\w+:\d+(x\d+)+", topology):
         raise UserError(f"--topology {topology}: it takes GENERATION:AxB[xC] of {', '.join(HBM)}, such as v5e:16x16")
-    # The compiler asks Google's metadata server what machine it is on, unless it is told.
+    # The compiler asks Google's metadata server what machine it is on, unless it is told, and then locks chips.
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
     os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-8")
     os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
+    os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
+    whole_chips = {"chip_config_name": "megacore"} if generation == "v4" else {}  # else each of its two cores counts
     try:
-        return list(topologies.get_topology_desc(platform="tpu", topology_name=topology).devices)
-    except (ImportError, OSError):
-        raise UserError("no TPU compiler here: pip install 'yogo-jax[tpu]'") from None
-    except (RuntimeError, ValueError) as error:
+        return list(topologies.get_topology_desc(platform="tpu", topology_name=topology, **whole_chips).devices)
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
-        if "libtpu" in reason:
-            raise UserError("no TPU compiler here: pip install 'yogo-jax[tpu]'") from error
-        raise UserError(f"--topology {topology}: {reason}") from error
+        if isinstance(error, jax.errors.JaxRuntimeError):  # the compiler's own
+            raise UserError(f"--topology {topology}: {reason}") from error
+        raise UserError(f"no TPU compiler here ({reason}): pip install -e '.[tpu]' brings it") from error
 
 
 def compile_for(config: Config, topology: str, batch_per_chip: int = 1) -> Compiled:
