@@ -41,7 +41,8 @@ def serialise(example: shards.Example) -> bytes:
     values = {"id": example.id, "clip": example.clip, "frames": list(example.frames)}
     record = features().serialize_example(values)
     # TFDS's fields come in an order that changes from process to process: a data set's bytes are not to.
-    return tf_example_pb2.Example.FromString(record).SerializeToString(deterministic=True)
+    message = tf_example_pb2.Example.FromString(record)  # pyright: ignore[reportAttributeAccessIssue]
+    return message.SerializeToString(deterministic=True)
 
 
 class ClipBuilder(dataset_builder.FileReaderBuilder):
