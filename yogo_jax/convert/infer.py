@@ -26,13 +26,14 @@ def infer_config(tensors: Mapping[str, np.ndarray]) -> tuple[ModelConfig, list[s
         raise UserError(f"no {FIRST} among its tensors ({some} …): not of this family, or --rename-file is needed")
     filters = tensors[FIRST].shape[0]
     fe_blocks = _count(tensors, r"feature_extraction\.(\d+)\.")
-    shared: dict[str, Any] = {"filters": filters, "groups": _groups(tensors), "fe_blocks": fe_blocks}
+    groups, dcn_size = _deformable(tensors)
+    shared: dict[str, Any] = {"filters": filters, "groups": groups, "fe_blocks": fe_blocks}
     if any(name.startswith("ConvBLSTM.") for name in tensors):
         shared["recon_blocks"] = _count(tensors, r"recon_trunk\.(\d+)\.")
         if any(name.startswith("layersFusion.") for name in tensors):
             return TMNetConfig(**shared), ["moments"]
         return ZoomingSlowMoConfig(**shared), []
-    return _yogo(tensors, shared)
+    return _yogo(tensors, shared | {"dcn_size": dcn_size})
 
 
 def _yogo(tensors: Mapping[str, np.ndarray], shared: dict[str, Any]) -> tuple[YOGOConfig, list[str]]:
@@ -69,8 +70,11 @@ def _count(tensors: Mapping[str, np.ndarray], pattern: str) -> int:
     return len({match[1] for match in map(re.compile(pattern).match, tensors) if match})
 
 
-def _groups(tensors: Mapping[str, np.ndarray]) -> int:
+def _deformable(tensors: Mapping[str, np.ndarray]) -> tuple[int, int]:
+    """Groups and kernel size of the deformable convolutions."""
     for name, tensor in tensors.items():
-        if name.endswith("conv_offset_mask.weight"):
-            return max(tensor.shape[0] // 27, 1)
-    return 1  # nothing is deformed
+        if name.endswith(".conv_offset_mask.weight"):
+            kernel = tensors.get(name.replace(".conv_offset_mask.weight", ".weight"))
+            size = 1 if kernel is not None and kernel.shape[-1] == 1 else 3
+            return max(tensor.shape[0] // (3 * size**2), 1), size
+    return 1, 3  # nothing is deformed

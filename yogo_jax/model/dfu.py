@@ -48,7 +48,7 @@ class Aligner(nn.Module):
             if wide is not None:
                 guide = leaky_relu(conv("offset_conv2", guide, 2 * up2(wide)))
             guide = self.last_guide(level, guide, *context)
-            moved = DeformConv(filters, self.config.groups, name=f"level{level}_dcn")(src, guide)
+            moved = DeformConv(filters, self.config.groups, self.config.dcn_size, name=f"level{level}_dcn")(src, guide)
             if aligned is not None:
                 moved = conv("fuse", moved, up2(aligned))
             aligned = moved if level == 1 else leaky_relu(moved)

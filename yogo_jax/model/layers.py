@@ -39,25 +39,27 @@ class Conv(nn.Module):
 
 
 class DeformConv(nn.Module):
-    """Modulated deformable 3×3 convolution of x, with offsets and masks predicted from `guide` (DCNv2).
+    """Modulated deformable k×k convolution of x, with offsets and masks predicted from `guide` (DCNv2).
 
-    The 27·G channels of the predicting convolution are first all offsets, `[G, 9, (dy, dx)]`, then all masks,
-    `[G, 9]`, before their sigmoid; it starts at zero: no displacement, masks of one half. The offsets' mean
+    The 3·G·k² channels of the predicting convolution are first all offsets, `[G, k², (dy, dx)]`, then all masks,
+    `[G, k²]`, before their sigmoid; it starts at zero: no displacement, masks of one half. The offsets' mean
     absolute value, in pixels, `[B]`, is sown into the collection `offsets`: when it grows past tens of pixels,
     training is breaking down.
     """
 
     features: int
     groups: int
+    size: int = 3
 
     @nn.compact
     def __call__(self, x: jax.Array, guide: jax.Array) -> jax.Array:
-        kernel = self.param("kernel", HE_NORMAL, (3, 3, x.shape[-1], self.features))
+        kernel = self.param("kernel", HE_NORMAL, (self.size, self.size, x.shape[-1], self.features))
         bias = self.param("bias", ZEROS, (self.features,))
-        moves = Conv(27 * self.groups, init=ZEROS, name="offset_mask")(guide)
-        offset, mask = jnp.split(moves, [18 * self.groups], axis=-1)
-        offset = offset.reshape(*offset.shape[:-1], self.groups, 9, 2)
-        mask = jax.nn.sigmoid(mask).reshape(*mask.shape[:-1], self.groups, 9)
+        samples = self.groups * self.size**2
+        moves = Conv(3 * samples, init=ZEROS, name="offset_mask")(guide)
+        offset, mask = jnp.split(moves, [2 * samples], axis=-1)
+        offset = offset.reshape(*offset.shape[:-1], self.groups, -1, 2)
+        mask = jax.nn.sigmoid(mask).reshape(*mask.shape[:-1], self.groups, -1)
         if not self.is_initializing():
             self.sow("offsets", "mean", jnp.abs(offset.astype(jnp.float32)).mean(axis=range(1, offset.ndim)))
         return deform_conv2d(x, offset, mask, kernel.astype(x.dtype), bias.astype(x.dtype))

@@ -57,6 +57,7 @@ class PyramidAligner(nn.Module):
         directions: Literal[1, 2] = 2,
         backend: Backend = "auto",
         modulated: bool = False,
+        dcn_size: int = 3,
     ):
         """`modulated`: with TMNet's temporal modulation blocks, TMB_A for A to B and TMB_B for B to A."""
         super().__init__()
@@ -71,7 +72,8 @@ class PyramidAligner(nn.Module):
                 if not coarsest:
                     self.add_module(f"{prefix}offset_conv3_{direction}", conv(channels, channels))
                     self.add_module(f"{prefix}fea_conv_{direction}", conv(2 * channels, channels))
-                self.add_module(f"{prefix}dcnpack_{direction}", ModulatedDeformConv(channels, groups, backend))
+                dcn = ModulatedDeformConv(channels, groups, backend, dcn_size)
+                self.add_module(f"{prefix}dcnpack_{direction}", dcn)
                 if modulated:
                     self.add_module(f"TMB_{'AB'[direction - 1]}_l{level}", TemporalModulation(channels))
 
@@ -111,10 +113,18 @@ class PyramidAligner(nn.Module):
 class AlignAndMerge(Pyramid):
     """Two features [B, C, H, W] → one: their pyramids aligned, both ways merged by a 1×1 convolution."""
 
-    def __init__(self, channels: int, groups: int, levels: int, directions: Literal[1, 2], backend: Backend):
+    def __init__(
+        self,
+        channels: int,
+        groups: int,
+        levels: int,
+        directions: Literal[1, 2],
+        backend: Backend,
+        dcn_size: int = 3,
+    ):
         super().__init__()
         self.add_pyramid(channels, levels)
-        self.pcd_align = PyramidAligner(channels, groups, levels, directions, backend)
+        self.pcd_align = PyramidAligner(channels, groups, levels, directions, backend, dcn_size=dcn_size)
         if directions == 2:
             self.fusion = conv(2 * channels, channels, 1)
 

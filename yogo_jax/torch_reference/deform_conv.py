@@ -71,25 +71,25 @@ def _by_grid_sample(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bia
 
 
 class ModulatedDeformConv(nn.Module):
-    """A 3×3 deformable convolution C → C whose offsets and masks come from `conv_offset_mask`.
+    """A k×k deformable convolution C → C whose offsets and masks come from `conv_offset_mask`.
 
-    That convolution's 27G channels are first all offsets, [G, 9, (dy, dx)], then all masks, [G, 9]. It
+    That convolution's 3Gk² channels are first all offsets, [G, k², (dy, dx)], then all masks, [G, k²]. It
     starts at zero: no offset, and every mask sigmoid(0) = ½.
     """
 
-    def __init__(self, channels: int, groups: int, backend: Backend = "auto"):
+    def __init__(self, channels: int, groups: int, backend: Backend = "auto", size: int = 3):
         super().__init__()
-        self.groups = groups
+        self.samples = groups * size**2
         self.backend: Backend = backend
-        self.weight = nn.Parameter(torch.empty(channels, channels, 3, 3))
+        self.weight = nn.Parameter(torch.empty(channels, channels, size, size))
         self.bias = nn.Parameter(torch.zeros(channels))
-        self.conv_offset_mask = nn.Conv2d(channels, 27 * groups, 3, padding=1)
-        bound = (channels * 9) ** -0.5
+        self.conv_offset_mask = nn.Conv2d(channels, 3 * self.samples, 3, padding=1)
+        bound = (channels * size**2) ** -0.5
         nn.init.uniform_(self.weight, -bound, bound)
         nn.init.zeros_(self.conv_offset_mask.weight)
         nn.init.zeros_(self.conv_offset_mask.bias)  # pyright: ignore[reportArgumentType]
 
     def forward(self, x: Tensor, features: Tensor) -> Tensor:
         """x and features [B, C, H, W] → [B, C, H, W]: x sampled where `features` say."""
-        offset, mask = self.conv_offset_mask(features).split((18 * self.groups, 9 * self.groups), dim=1)
+        offset, mask = self.conv_offset_mask(features).split((2 * self.samples, self.samples), dim=1)
         return deform_conv2d(x, offset, torch.sigmoid(mask), self.weight, self.bias, self.backend)

@@ -40,7 +40,7 @@ class RecurrentCell(nn.Module):
         branches = states + 1
         channels, directions = config.filters, 2 if config.dfu_direction == "both" else 1
         self.dfu = nn.ModuleList(
-            AlignAndMerge(channels, config.groups, config.pyramid_levels, directions, backend)
+            AlignAndMerge(channels, config.groups, config.pyramid_levels, directions, backend, config.dcn_size)
             for _ in range(states if self.order != "fru" else 0)
         )
         count = blocks if self.order != "dfu" else 0
