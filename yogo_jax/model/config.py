@@ -63,7 +63,8 @@ class YOGOConfig:
       auxiliary_heads: structure and detail heads, for the loss; they have parameters but do not run at inference.
       recon: "paper", or "light" for small models (see `Recon`).
       image_skip: "interpolate" adds the image head's output to bicubic ×4 of the known frames, and of the mean
-        of its two neighbours for a frame to be made; the last convolution then starts at zero.
+        of its two neighbours for a frame to be made, and the structure head's likewise; their last convolutions
+        then start at zero.
       dtype: of the computation. Parameters, and coordinates of the deformable convolution, stay float32.
       remat: recompute the recurrent cells in the backward pass instead of keeping their intermediates.
     """

@@ -62,7 +62,7 @@ class YOGO(nn.Module):
         b_f_features = [y.reshape(-1, *y.shape[2:]) for y in (*states, features)]
 
         def reconstruct(x: jax.Array, name: str) -> jax.Array:
-            y = Recon(config, zero_last=name == "image" and config.image_skip != "none", name=f"recon_{name}")(x)
+            y = Recon(config, zero_last=name != "detail" and config.image_skip != "none", name=f"recon_{name}")(x)
             return y.reshape(batch, count, *y.shape[1:])[:, :, : 4 * height, : 4 * width].astype(jnp.float32)
 
         structure = detail = None
@@ -74,7 +74,9 @@ class YOGO(nn.Module):
             if config.auxiliary_heads and (auxiliary or self.is_initializing()):
                 structure, detail = reconstruct(b, "structure"), reconstruct(f, "detail")
         if config.image_skip == "interpolate":
-            image = image + blend(frames)
+            skip = blend(frames)
+            image = image + skip
+            structure = None if structure is None else structure + skip
         return Output(image, structure, detail) if auxiliary else Output(image)
 
 

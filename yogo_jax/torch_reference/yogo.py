@@ -50,8 +50,10 @@ class YOGO(Reconstruction):
         else:
             self.direct = DirectFusion(channels, cells + 1, config.hfbs)
         if config.image_skip == "interpolate":
-            nn.init.zeros_(self.conv_last.weight)
-            nn.init.zeros_(self.conv_last.bias)  # pyright: ignore[reportArgumentType]
+            heads = [self, self.structure] if config.fusion == "hybrid" and config.auxiliary_heads else [self]
+            for head in heads:
+                nn.init.zeros_(head.conv_last.weight)
+                nn.init.zeros_(head.conv_last.bias)  # pyright: ignore[reportArgumentType]
 
     def forward(self, frames: Tensor, auxiliary: bool = False) -> Output:
         """frames [B, N, 3, H, W], RGB in [0, 1], N ≥ 2 → frames [B, 2N−1, 3, 4H, 4W]."""
@@ -77,7 +79,9 @@ class YOGO(Reconstruction):
             x = self.direct(*states)
         image = video(self, x)
         if self.config.image_skip == "interpolate":
-            image = image + bicubic_up4(between(frames))
+            skip = bicubic_up4(between(frames))
+            image = image + skip
+            structure = None if structure is None else structure + skip
         return Output(image, structure, detail)
 
     def stages(self, frames: Tensor) -> dict[str, Tensor]:
