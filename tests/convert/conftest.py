@@ -25,7 +25,9 @@ VARIANTS = {
         "missing_frame": "mean",
         "dfu_direction": "hidden",
         "pyramid_levels": 1,
+        "dcn_size": 1,
         "se_reduction": 4,
+        "image_skip": "interpolate",
     },
     "table 3 (d), DFU alone": {
         "fusion": "direct",
@@ -33,7 +35,6 @@ VARIANTS = {
         "dfu_direction": "hidden",
         "pyramid_levels": 2,
         "auxiliary_heads": False,
-        "image_skip": "interpolate",
     },
     "table 3 (b), table 4 0+2": {
         "interaction": "none",

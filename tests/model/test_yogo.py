@@ -148,7 +148,9 @@ def test_remat_changes_memory_only():
 def test_an_untrained_network_with_a_skip_is_the_classical_baseline():
     x = frames(1, 3, 8, 8)
     model = YOGO(dataclasses.replace(TINY, image_skip="interpolate", recon="light"))
-    image = run(model, jax.jit(model.init)(jax.random.key(1), x), x).image
+    output = run(model, jax.jit(model.init)(jax.random.key(1), x), x, auxiliary=True)
+    image = output.image
+    np.testing.assert_array_equal(output.structure, image)
     np.testing.assert_allclose(image[:, ::2], imaging.upscale(x), atol=1e-6)
     np.testing.assert_allclose(image[:, 1], imaging.upscale((x[:, 0] + x[:, 1]) / 2), atol=1e-5)
 

@@ -49,6 +49,7 @@ VARIANTS = {
     "one direction": {"dfu_direction": "hidden"},
     "two levels": {"pyramid_levels": 2},
     "one level": {"pyramid_levels": 1},
+    "one sample": {"dcn_size": 1},
     "reduced gates": {"se_reduction": 4},
     "table 3 (a)": {"interaction": "backward_only", "fusion": "direct"},
     "table 3 (b)": {"interaction": "none", "fusion": "direct"},

@@ -44,11 +44,13 @@ def _by_grid_sample(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bia
     taps = size * size
     groups = mask.shape[1] // taps
 
-    # Positions in pixels, float32 whatever the features are: half precision cannot hold a fraction past 64.
-    def axis(length: int) -> Tensor:
-        return torch.arange(length, dtype=torch.float32, device=x.device)
+    # Positions in pixels, float32 at least: half precision cannot hold a fraction past 64.
+    precision = torch.promote_types(offset.dtype, torch.float32)
 
-    offset = offset.float().view(batch, groups, taps, 2, height, width)
+    def axis(length: int) -> Tensor:
+        return torch.arange(length, dtype=precision, device=x.device)
+
+    offset = offset.to(precision).view(batch, groups, taps, 2, height, width)
     tap = axis(size) - size // 2
     tap_y = tap.repeat_interleave(size).view(taps, 1, 1)
     tap_x = tap.repeat(size).view(taps, 1, 1)
