@@ -172,11 +172,13 @@ def _once(arrays):
 
 def _neighbours(rows, index, groups, width):
     """The four corners of each sample, `[N, c]` each: top left, top right, bottom left, bottom right."""
-    numbers = lax.GatherDimensionNumbers(offset_dims=(1,), collapsed_slice_dims=(0,), start_index_map=(0,))
-    slices = 1, rows.shape[1]
-    return [
-        lax.gather(rows, index + shift, numbers, slices, mode="promise_in_bounds") for shift in _shifts(groups, width)
-    ]
+    numbers = lax.GatherDimensionNumbers(offset_dims=(0,), collapsed_slice_dims=(0,), start_index_map=(0,))
+
+    @jax.vmap
+    def row(start):
+        return lax.gather(rows, start, numbers, (1, rows.shape[1]), mode="promise_in_bounds")
+
+    return [row(index + shift) for shift in _shifts(groups, width)]
 
 
 def _shifts(groups, width):
