@@ -66,6 +66,26 @@ def test_all_that_goes_along(tmp_path, bicubic, pictures, make_video, probe):
         assert container.streams.video[0].sample_aspect_ratio == Fraction(16, 15)
 
 
+@pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1", "ffv1"])
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_wide_pixels_stay_wide_or_are_refused(tmp_path, nearest, pictures, make_video, codec, ending):
+    def wide(stream):
+        stream.codec_context.sample_aspect_ratio = Fraction(64, 45)
+
+    source, target = make_video(tmp_path / "in.mp4", pictures(2), configure=wide), tmp_path / f"out.{ending}"
+    preset = {"libsvtav1": "12", "ffv1": None}.get(codec, "ultrafast")
+    options = Options(codec=codec, preset=preset, tile=(48, 64), overlap=8)
+    if ending == "mkv" and codec in ("libsvtav1", "ffv1"):
+        with pytest.raises(
+            UserError, match=r"cannot carry the input's pixel aspect ratio 64/45: name the output \.mp4"
+        ):
+            upscale_file(source, target, nearest, options)
+        return
+    upscale_file(source, target, nearest, options)
+    with av.open(str(target)) as container:
+        assert container.streams.video[0].sample_aspect_ratio == Fraction(64, 45)
+
+
 def test_what_mp4_cannot_hold_is_said_first(tmp_path, bicubic, pictures, make_video, probe):
     words = tmp_path / "words.srt"
     words.write_text("1\n00:00:00,040 --> 00:00:00,200\nHello\n")

@@ -147,6 +147,12 @@ def _encoding(video: Video, output: Path, rate: int, options: Options) -> Encodi
         preset=options.preset,
         pix_fmt=options.pix_fmt,
     )
+    if encoding.sample_aspect_ratio != 1 and FORMATS[ending] == "matroska" and encoding.codec in ("libsvtav1", "ffv1"):
+        # Matroska would take it from the stream, where PyAV cannot put it; the other codecs carry it themselves.
+        raise UserError(
+            f"{encoding.codec} in Matroska cannot carry the input's pixel aspect ratio {video.sample_aspect_ratio}:"
+            " name the output .mp4, or use --codec libx264 or libx265"
+        )
     encoding.open()
     return encoding
 
