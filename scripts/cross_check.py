@@ -23,6 +23,7 @@ import torch
 from flax.traverse_util import unflatten_dict
 from PIL import Image
 
+from data_pipelines.frames import image_files
 from yogo_jax.configuration import ModelConfig, load_config
 from yogo_jax.convert import Mismatch, to_torch
 from yogo_jax.convert.source import Source, read_weights
@@ -51,10 +52,11 @@ def main() -> int:
             source = random_weights(config)
         else:
             parser.error("it takes weights, or --config for random ones")
+        frames = load(args.clip, args.frames, args.size)
     except (UserError, Mismatch) as error:
         print(error, file=sys.stderr)
         return 2
-    return 0 if Comparison(source, load(args.clip, args.frames, args.size)).run(not args.no_training) else 1
+    return 0 if Comparison(source, frames).run(not args.no_training) else 1
 
 
 def random_weights(config: ModelConfig) -> Source:
@@ -74,9 +76,14 @@ def load(clip: Path | None, count: int, size: tuple[int, int]) -> np.ndarray:
     height, width = size
     if clip is None:
         return np.random.default_rng(0).random((1, count, height, width, 3), np.float32)
+    files = image_files(clip) if clip.is_dir() else []
+    if len(files) < count:
+        raise UserError(f"--clip {clip}: {len(files)} images; {count} are wanted (--frames)")
     frames = []
-    for path in sorted(clip.iterdir())[:count]:
+    for path in files[:count]:
         image = np.asarray(Image.open(path).convert("RGB"), np.float32) / 255
+        if image.shape[0] < height or image.shape[1] < width:
+            raise UserError(f"{path}: {image.shape[1]}×{image.shape[0]}, smaller than {width}×{height} (--size)")
         top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
         frames.append(image[top : top + height, left : left + width])
     return np.stack(frames)[None]

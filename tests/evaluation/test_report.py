@@ -189,14 +189,19 @@ def test_it_works_in_chromium(browser, page):
     find(".chart input").send_keys(keys.ARROW_RIGHT)
     assert find(".chart output").text.startswith("Frame 1, made:")
     assert "dB" in find(".chart output").text
+    lines = find(".chart").find_elements("css selector", "polyline")
+    assert [len(line.get_attribute("points").split()) for line in lines] == [9, 7] * 2  # known and made, apart
     curve = find(".chart polyline").get_attribute("points")
     find("#metric button[value=ssim_y]").send_keys(keys.ENTER)
     assert find(".chart polyline").get_attribute("points") != curve
 
     # Another frame.
-    find("#frames button[value='1']").send_keys(keys.ENTER)
-    assert find(".exhibit[data-exhibit='1']").is_displayed()
-    assert not find(".exhibit[data-exhibit='0']").is_displayed()
+    find(".frames button[value='1']").send_keys(keys.ENTER)
+    for number, displayed in (("0", False), ("1", True)):
+        blocks = browser.find_elements("css selector", f".exhibit[data-exhibit='{number}']")
+        assert [block.is_displayed() for block in blocks] == [displayed] * 2
+    pressed = browser.find_elements("css selector", ".frames button[aria-pressed=true]")
+    assert [button.get_attribute("value") for button in pressed] == ["1", "1"]
 
     assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
     assert [url for url in requests_of(browser) if not url.startswith(("file:", "data:", "chrome:"))] == []

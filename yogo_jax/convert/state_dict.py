@@ -6,6 +6,7 @@ trainers: any nesting of mappings is looked through, and any prefix before the f
 
 import json
 import pickle
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -56,17 +57,23 @@ def _read_safetensors(path: Path) -> tuple[Tensors, ModelConfig | None]:
 def _read_torch(path: Path) -> dict[str, Any]:
     torch = require_torch()
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of how the file was pickled: it loads, or it does not
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path}: holds more than tensors and plain values, and reading that would run its code; "
             "save its state_dict() alone"
         ) from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: not a readable PyTorch file ({str(error).splitlines()[0]})") from error
+        raise UserError(f"{path}: not a readable PyTorch file ({_first_sentence(error)})") from error
     if not isinstance(content, Mapping):
         raise UserError(f"{path}: holds a {type(content).__name__}, not a state dict")
     return _arrays(content, torch)
+
+
+def _first_sentence(error: Exception) -> str:
+    return str(error).strip().split("\n")[0].split(". ")[0] or type(error).__name__
 
 
 def _arrays(content: Mapping, torch: Any) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def rows_of(runs: Iterable[dict[str, Any]]) -> list[Row]:
         if row.fps is None or data == "vid4":
             row.fps = run["speed"]["fps"]
         row.multiply_adds = model["multiply_adds"] / 1e12 or None
-        row.parameters = model["parameters"] / 1e6
+        row.parameters = model["parameters"] / 1e6 or None
     return list(rows.values())
 
 

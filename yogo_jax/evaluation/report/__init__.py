@@ -66,8 +66,8 @@ def build(folders: Sequence[Path], out: Path, chosen: Sequence[str] | None = Non
         ("Scores", page.table(rows_of(runs)) + page.known_and_made(runs)),
         ("Frame by frame", page.curves(charts, list(drawn), len(frames) - len(charts))),
     ]
-    if shown:
-        sections.append(("A closer look", page.exhibits(shown, scores)))
+    if shown:  # first what there is to look at
+        sections = [("A closer look", page.pictures(shown, scores)), *sections, ("Inside", page.inside(shown))]
     content = {
         "colours": page.colours(list(drawn)),
         "charts": [{"known": next(iter(frames[c].values()))["known"], "series": frames[c]} for c in charts],

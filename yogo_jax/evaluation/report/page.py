@@ -37,7 +37,7 @@ def render(title: str, sections: Sequence[tuple[str, str]], data: dict[str, Any]
         script=part["script.js"],
         data=json.dumps(data, ensure_ascii=False).replace("<", "\\u003c"),  # cannot close its element
         body=f'<main><header><h1>{escape(title)}</h1><p class="soft">{INTRODUCTION}</p></header>'
-        f"<nav>{links}</nav>{body}</main>",
+        f'<nav aria-label="Sections">{links}</nav>{body}</main>',
     )
 
 
@@ -55,14 +55,19 @@ def table(rows: Sequence[Row]) -> str:
         f"<th>{text}</th>" for text in ["Method", *heads, "Speed<br>(fps) ↑", "FLOPs<br>(T) ↓", "Params<br>(M) ↓"]
     )
     lines = []
-    for row in rows:
-        kind, tag = ("published", '<span class="tag">published</span>') if row.published else ("ours", "")
-        figures = "".join(f"<td>{cell}</td>" for cell in cells(row, sets))
-        lines.append(f'<tr class="{kind}"><td>{escape(row.method)}{tag}</td>{figures}</tr>')
+    for title, kind, published in (("Published", "published", True), ("Evaluated here", "ours", False)):
+        group = [row for row in rows if row.published is published]
+        if group:
+            lines.append(f'<tr class="group"><th colspan="{len(heads) + 4}" scope="rowgroup">{title}</th></tr>')
+        for row in group:
+            figures = "".join(f"<td>{cell}</td>" for cell in cells(row, sets))
+            lines.append(f'<tr class="{kind}"><td>{escape(row.method)}</td>{figures}</tr>')
     note = (
         "Published rows are the papers' own figures, their speed that of the authors' GPU. FLOPs: convolution "
-        "multiply-adds of 4 frames of 180×144. * marks a set of which clips are missing."
+        "multiply-adds of 4 frames of 180×144."
     )
+    if any(row.partial for row in rows):
+        note += " * marks a set of which clips are missing."
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>' + (
         f'<p class="soft">{note}</p>'
     )
@@ -79,7 +84,12 @@ def known_and_made(runs: Sequence[dict[str, Any]]) -> str:
         name, data = run["model"]["name"], run["data"]["name"]
         texts = "".join(f"<td>{escape(text)}</td>" for text in (name, SETS.get(data, str(data))))
         lines.append(f"<tr>{texts}{''.join(figures)}</tr>")
-    return f'<h3>Known and made frames</h3><div class="scroll"><table>{head}{"".join(lines)}</table></div>'
+    given_all = [run["model"]["name"] for run in runs if run["model"].get("baseline") == "bicubic"]
+    note = f"{escape(given_all[0])} is given every frame at a quarter of the size, and makes none." if given_all else ""
+    return (
+        f'<h3>Known and made frames</h3><div class="scroll"><table>{head}{"".join(lines)}</table></div>'
+        f'<p class="soft">{note}</p>'
+    )
 
 
 def curves(clips: Sequence[str], names: Sequence[str], left_out: int) -> str:
@@ -87,28 +97,44 @@ def curves(clips: Sequence[str], names: Sequence[str], left_out: int) -> str:
     colour = colours(names)
     legend = "".join(f'<span><i style="background:{colour[n]}"></i>{escape(n)}</span>' for n in names)
     figures = "".join(
-        f'<figure class="chart" data-chart="{i}"><h3 style="margin:0 0 6px">{escape(clip)}</h3>'
+        f'<figure class="chart" data-chart="{i}"><h3>{escape(clip)}</h3>'
         f'<svg role="img" aria-label="Score of each frame of {escape(clip)}"></svg>'
         f'<input type="range" min="0" value="0" aria-label="Frame of {escape(clip)}"><output></output></figure>'
         for i, clip in enumerate(clips)
     )
     more = f" The first {len(clips)} clips are shown; {left_out} more are in frames.csv." if left_out else ""
     return (
-        f'<p class="soft">Filled dots are frames that were given, hollow ones are made.{more}</p>'
+        f'<p class="soft">Solid lines and filled dots are frames that were given, dashed lines and hollow dots frames '
+        f"that were made.{more}</p>"
         '<div class="choices" id="metric"><button value="psnr_y" aria-pressed="true">PSNR</button>'
         f'<button value="ssim_y" aria-pressed="false">SSIM</button></div><div class="legend">{legend}</div>'
         f'<div class="charts">{figures}</div>'
     )
 
 
-def exhibits(shown: Sequence[Exhibit], scores: dict[tuple[str, int, str], tuple[float, float]]) -> str:
-    """A block for each frame, and the buttons that choose one. `scores`: PSNR, SSIM by (clip, frame, method)."""
+Scores = dict[tuple[str, int, str], tuple[float, float]]
+"""PSNR and SSIM by (clip, frame, method)."""
+
+
+def pictures(shown: Sequence[Exhibit], scores: Scores) -> str:
+    """The slider and the zoomed crop of each frame, and the buttons that choose one."""
+    return _blocks(shown, [_picture(e, scores) for e in shown])
+
+
+def inside(shown: Sequence[Exhibit]) -> str:
+    """What is behind each picture: errors, temporal profiles, structure and detail, feature maps."""
+    return _blocks(shown, [_inside(e) for e in shown])
+
+
+def _blocks(shown: Sequence[Exhibit], blocks: Sequence[str]) -> str:
     buttons = "".join(
         f'<button value="{i}" aria-pressed="{str(i == 0).lower()}">{escape(e.clip)} {e.frame}</button>'
         for i, e in enumerate(shown)
     )
-    blocks = "".join(_exhibit(i, e, scores) for i, e in enumerate(shown))
-    return f'<div class="choices" id="frames">{buttons}</div>{blocks}'
+    hidden = ["" if i == 0 else " hidden" for i in range(len(blocks))]
+    return f'<div class="choices frames">{buttons}</div>' + "".join(
+        f'<div class="exhibit" data-exhibit="{i}"{hidden[i]}>{block}</div>' for i, block in enumerate(blocks)
+    )
 
 
 def images(shown: Exhibit) -> dict[str, str]:
@@ -116,22 +142,21 @@ def images(shown: Exhibit) -> dict[str, str]:
     return {**{name: data_uri(look.frame) for name, look in shown.looks.items()}, TRUTH: data_uri(shown.truth)}
 
 
-def _exhibit(index: int, shown: Exhibit, scores: dict[tuple[str, int, str], tuple[float, float]]) -> str:
+def _picture(shown: Exhibit, scores: Scores) -> str:
     names = list(shown.looks)
-    kind = "known" if shown.known else "made: no low-resolution form of it was given"
-    parts = [
-        f'<p class="soft">{escape(shown.clip)}, frame {shown.frame} ({kind}).</p>',
-        _compare(shown, names),
-        "<h3>Zoomed crop</h3>"
-        '<p class="soft">Where the methods differ most. Drag the box, or move it with the arrow keys.</p>',
-        _zoom(shown, [*names, TRUTH], scores),
-        _errors(shown),
-        _profiles(shown),
-    ]
+    kind = "given at a quarter of the size" if shown.known else "made: no low-resolution form of it was given"
+    return (
+        f'<p class="soft">{escape(shown.clip)}, frame {shown.frame} ({kind}).</p>{_compare(shown, names)}'
+        '<h3>Zoomed crop</h3><p class="soft">Where the methods differ most. Drag the box, or move it with the arrow '
+        f"keys.</p>{_zoom(shown, [*names, TRUTH], scores)}"
+    )
+
+
+def _inside(shown: Exhibit) -> str:
+    parts = [_errors(shown), _profiles(shown)]
     for name, look in shown.looks.items():
         parts += [_structure_and_detail(name, look, shown), _maps(name, look, shown)]
-    hidden = " hidden" if index else ""
-    return f'<div class="exhibit" data-exhibit="{index}"{hidden}>{"".join(parts)}</div>'
+    return "".join(parts)
 
 
 def _compare(shown: Exhibit, names: Sequence[str]) -> str:
@@ -152,7 +177,7 @@ def _compare(shown: Exhibit, names: Sequence[str]) -> str:
     )
 
 
-def _zoom(shown: Exhibit, names: Sequence[str], scores: dict[tuple[str, int, str], tuple[float, float]]) -> str:
+def _zoom(shown: Exhibit, names: Sequence[str], scores: Scores) -> str:
     _, _, width, height = shown.crop
     tiles = []
     for name in names:
@@ -199,13 +224,13 @@ def _structure_and_detail(name: str, look: Look, shown: Exhibit) -> str:
     if look.structure is None or look.detail is None:
         return ""
     structure, detail = structure_and_detail(shown.truth)
-    pairs = [(f"{name}, structure", look.structure), (f"{name}, detail", look.detail)]
-    pairs += [("its target: structure", structure), ("its target: detail", detail)]
+    pairs = [("structure", look.structure), ("structure: its target", structure)]
+    pairs += [("detail", look.detail), ("detail: its target", detail)]
     tiles = "".join(
         _figure(escape(caption), quantise(value if "structure" in caption else 0.5 + value / (2 * DETAIL_RANGE)))
         for caption, value in pairs
     )
-    return f'<h3>Structure and detail of {escape(name)}</h3><div class="tiles large">{tiles}</div>'
+    return f'<h3>Structure and detail of {escape(name)}</h3><div class="tiles four">{tiles}</div>'
 
 
 def _maps(name: str, look: Look, shown: Exhibit) -> str:

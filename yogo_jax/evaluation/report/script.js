@@ -35,7 +35,10 @@ function drawChart(figure, metric) {
   }
   for (const name of names) {
     const series = clip.series[name][metric], colour = data.colours[name];
-    marks += `<polyline fill="none" stroke="${colour}" stroke-width="1.6" points="${series.map((v, i) => x(i) + "," + y(v)).join(" ")}"/>`;
+    for (const known of [true, false]) { // apart: one line through both would only zigzag
+      const points = series.flatMap((v, i) => (clip.known[i] === known ? [x(i) + "," + y(v)] : []));
+      marks += `<polyline fill="none" stroke="${colour}" stroke-width="1.6"${known ? "" : ' stroke-dasharray="4 3"'} points="${points.join(" ")}"/>`;
+    }
     series.forEach((v, i) => {
       marks += `<circle cx="${x(i)}" cy="${y(v)}" r="2.4" stroke="${colour}" fill="${clip.known[i] ? colour : "var(--panel)"}"/>`;
     });
@@ -48,11 +51,16 @@ function drawChart(figure, metric) {
     const i = Number(cursor.value), line = svg.querySelector(".cursor");
     line.setAttribute("x1", x(i));
     line.setAttribute("x2", x(i));
-    output.replaceChildren(`Frame ${i}, ${clip.known[i] ? "known" : "made"}: `);
+    const part = (...content) => {
+      const span = document.createElement("span");
+      span.append(...content);
+      return span;
+    };
+    output.replaceChildren(part(`Frame ${i}, ${clip.known[i] ? "known" : "made"}:`));
     for (const name of names) {
       const dot = document.createElement("i");
       dot.style.background = data.colours[name];
-      output.append(dot, `${name} ${FORMS[metric](clip.series[name][metric][i])}   `);
+      output.append(" ", part(dot, `${name} ${FORMS[metric](clip.series[name][metric][i])}`));
     }
   };
   svg.onpointermove = (event) => {
@@ -117,12 +125,14 @@ function setUp(section) {
   });
   move(left, top);
 }
-const sections = all(".exhibit");
-const waiting = new Set(sections);
+/* The same frame is shown in every section. */
+const waiting = new Set(all(".exhibit").filter((section) => section.querySelector(".stage")));
 function showExhibit(index) {
-  sections.forEach((section) => { section.hidden = section.dataset.exhibit !== index; });
-  const section = sections[Number(index)];
-  if (waiting.delete(section)) setUp(section);
+  for (const section of all(".exhibit")) {
+    section.hidden = section.dataset.exhibit !== index;
+    if (!section.hidden && waiting.delete(section)) setUp(section);
+  }
+  for (const button of all(".frames button")) button.setAttribute("aria-pressed", String(button.value === index));
 }
-if (sections.length) showExhibit("0");
-document.getElementById("frames")?.addEventListener("choose", (event) => showExhibit(event.detail));
+for (const row of all(".frames")) row.addEventListener("choose", (event) => showExhibit(event.detail));
+if (waiting.size) showExhibit("0");
