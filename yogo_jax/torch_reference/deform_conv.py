@@ -34,8 +34,8 @@ def deform_conv2d(
         raise ImportError("torchvision does not import beside this PyTorch: use backend='grid_sample'")
     if backend == "grid_sample" or _torchvision_deform_conv2d is None:
         return _by_grid_sample(x, offset, mask, weight, bias)
-    padding = weight.shape[-1] // 2
-    return _torchvision_deform_conv2d(x, offset, weight, bias, padding=padding, mask=mask)
+    half = weight.shape[-1] // 2
+    return _torchvision_deform_conv2d(x, offset, weight, bias, padding=(half, half), mask=mask)
 
 
 def _by_grid_sample(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
