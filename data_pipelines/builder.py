@@ -1,7 +1,6 @@
 """What the TFDS builders share: features, parallel shards, and the list of clips beside them."""
 
 import abc
-import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -138,9 +137,10 @@ class ClipBuilder(dataset_builder.FileReaderBuilder):
         }
         (target / CLIPS_FILE).write_text(json.dumps(clips))
         shutil.rmtree(staging)
-        for leftover in set(target.parent.glob("incomplete.*")) - {target}:  # TFDS's, of builds that were killed
-            with contextlib.suppress(OSError):
-                leftover.rmdir()
+        # Of builds that were killed: TFDS's folders, and shards for other options, which no build goes on from now.
+        leftovers = {*target.parent.glob("incomplete.*"), *target.parent.glob(".building-*")} - {target}
+        for leftover in leftovers:
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _fingerprint(plan: Mapping[str, Sequence[shards.Unit]]) -> str:

@@ -126,7 +126,8 @@ def write(
 
     todo = []
     for index, path in enumerate(paths):
-        if record := _read_record(path):
+        record = _read_record(path)
+        if record and not record.skipped:  # what was skipped may have been repaired
             collect(index, record)
         else:
             todo.append(index)

@@ -116,7 +116,7 @@ def summary(data_dir: str | Path, name: str) -> str:
 
 def _open(data_dir: str | Path, name: str) -> tuple[Path, dict]:
     """The newest version's folder, and its list of clips."""
-    found = sorted(Path(data_dir).glob(f"{name}/*/{CLIPS_FILE}"))
+    found = sorted(Path(data_dir).glob(f"{name}/[0-9]*/{CLIPS_FILE}"))  # not what an interrupted build left
     if not found:
         raise UserError(f"{data_dir} has no data set {name!r}: `yogo data build {name}` makes it")
     return found[-1].parent, json.loads(found[-1].read_text())

@@ -40,7 +40,7 @@ class Vid4(ClipBuilder):
     """
 
     def __init__(self, *, source: str | Path, **kwargs):
-        self._source = Path(source)
+        self._source = Path(source).resolve()
         super().__init__(**kwargs)
 
     def _plan(self) -> Mapping[str, Sequence[shards.Unit]]:

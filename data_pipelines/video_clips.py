@@ -81,7 +81,7 @@ class VideoClips(ClipBuilder):
             raise UserError(f"shrink {shrink!r}: it takes 'auto' or a whole number from 1 to 8")
         if not 0 <= test_fraction < 1:
             raise UserError(f"test fraction {test_fraction}: it takes 0 or more, below 1")
-        self._source = Path(source)
+        self._source = Path(source).resolve()
         self._stride = stride
         self._shrink = 0 if shrink == "auto" else int(shrink)
         self._exclude = tuple(exclude)

@@ -61,7 +61,7 @@ class Vimeo90kSeptuplet(ClipBuilder):
         slow: str | Path | None = None,
         **kwargs,
     ):
-        self._source = Path(source)
+        self._source = Path(source).resolve()
         self._motions = {"fast": fast, "medium": medium, "slow": slow}
         super().__init__(**kwargs)
 

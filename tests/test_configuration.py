@@ -9,6 +9,7 @@ import pytest
 from yogo_jax.cli import main
 from yogo_jax.configuration import load_config
 from yogo_jax.errors import UserError
+from yogo_jax.model import YOGOConfig
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 FILES = sorted(path for path in CONFIGS.glob("*.py") if path.stem != "__init__")
@@ -18,6 +19,33 @@ FILES = sorted(path for path in CONFIGS.glob("*.py") if path.stem != "__init__")
 def test_every_config_is_sound_and_says_what_it_is(path):
     load_config(path)
     assert ast.get_docstring(ast.parse(path.read_text()))
+
+
+VARIANTS = {
+    "yogo_64": {},
+    "yogo_56": {"filters": 56},
+    "table3_a": {"interaction": "backward_only", "fusion": "direct"},
+    "table3_b": {"interaction": "none", "fusion": "direct"},
+    "table3_c": {"interaction": "none"},
+    "table3_d": {"fusion": "direct"},
+    "table3_e": {},
+    **{f"table4_{n}_{10 - n}": {"frb_backward": n, "frb_forward": 10 - n} for n in (0, 2, 4, 6, 8, 10)},
+    "table5_dfu": {"cell_order": "dfu"},
+    "table5_fru": {"cell_order": "fru"},
+    "table5_fru_dfu": {"cell_order": "fru_dfu"},
+    "table5_dfu_fru": {},
+    **{f"figure9_{blocks}": {"hfbs": blocks} for blocks in range(1, 10)},
+}
+"""What each network that the paper measures changes in the complete one: its Tables 2 to 5, and Figure 9."""
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_papers_variants_are_the_papers(name):
+    assert load_config(CONFIGS / f"{name}.py").model == YOGOConfig(**VARIANTS[name])
+
+
+def test_every_table_and_figure_is_listed():
+    assert {path.stem for path in FILES if path.stem.startswith(("yogo", "table", "figure"))} == set(VARIANTS)
 
 
 def test_an_installed_config_is_found_by_its_name(tmp_path, monkeypatch):

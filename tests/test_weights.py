@@ -79,6 +79,7 @@ def test_a_damaged_packaged_model_is_refused(tmp_path, monkeypatch):
         (json.dumps({"network": "yogo", "filters": 2**70}), "at most"),
         (json.dumps({"network": "yogo", "hfbs": 10**6}), "hfbs"),
         (json.dumps({"network": "yogo", "filters": True}), "filters"),
+        (json.dumps({"network": "yogo", "dcn_size": 1.0}), "dcn_size"),
         (json.dumps({"network": "yogo", "x\ny": 1}), "no field"),
     ],
 )

@@ -37,3 +37,13 @@ def test_input_alone(arguments, capsys):
     printed = capsys.readouterr().out
     assert "batches of 8, patches of 4x4, 1 threads" in printed
     assert float(re.search(r"input +([\d.]+) clips/s", printed)[1]) > 0
+
+
+def test_beside_a_training_step(arguments, capsys):
+    model = ("filters=4", "groups=1", "fe_blocks=0", "frb_backward=0", "frb_forward=0", "hfbs=0", "pyramid_levels=1")
+    assert main([*arguments, "--steps", "1", *(f"--config.model.{field}" for field in model)]) == 0
+    printed = capsys.readouterr().out
+    alone, step, together = (float(rate) for rate in re.findall(r"([\d.]+) clips/s", printed))
+    assert together < 1.5 * step
+    assert f"gives {alone / step:.1f} times" in printed or alone / step > 10
+    assert 0 <= float(re.search(r"([\d.]+)% of the time", printed)[1]) <= 100

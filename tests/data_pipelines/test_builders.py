@@ -92,6 +92,19 @@ def test_bad_septuplets_are_named_and_counted_up_to_the_limit(archive, tmp_path,
     assert f"skipped {skipped[0]}" in capsys.readouterr().out
 
 
+def test_what_was_left_out_is_taken_in_after_a_repair(archive, tmp_path, monkeypatch):
+    monkeypatch.setattr("data_pipelines.vimeo90k_septuplet._UNIT_SEPTUPLETS", 1)
+    broken = tmp_path / "archive"
+    shutil.copytree(archive, broken)
+    for septuplet in ("00001/0001", "00002/0001"):
+        (broken / "sequences" / septuplet / "im3.png").write_bytes(b"")
+    with pytest.raises(UserError, match="2 unusable frames or clips, and the limit is 1"):
+        build(Vimeo90kSeptuplet, tmp_path / "data", source=broken, max_skipped=1)
+    shutil.copytree(archive, broken, dirs_exist_ok=True)
+    build(Vimeo90kSeptuplet, tmp_path / "data", source=broken)
+    assert len(Source(tmp_path / "data", "vimeo90k_septuplet", "train")) == 3
+
+
 def test_vid4_holds_whole_clips(vid4, tmp_path):
     build(Vid4, tmp_path, source=vid4)
     clips = Source(tmp_path, "vid4", "test")
@@ -186,7 +199,11 @@ def test_an_interrupted_build_goes_on(archive, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         build(Vimeo90kSeptuplet, tmp_path, source=archive)
     assert not list(tmp_path.glob("*/1.0.0"))
-    (tmp_path / "vimeo90k_septuplet/incomplete.ABC_1.0.0").mkdir()  # what TFDS leaves of a killed one
+    killed = tmp_path / "vimeo90k_septuplet/incomplete.ABC_1.0.0"  # what TFDS leaves of a killed one
+    killed.mkdir()
+    (killed / "clips.json").write_text("{}")
+    with pytest.raises(UserError, match="has no data set"):
+        Source(tmp_path, "vimeo90k_septuplet", "train")
     build(Vimeo90kSeptuplet, tmp_path, source=archive)
     assert len(calls) == 3 + 6
     train = Source(tmp_path, "vimeo90k_septuplet", "train")
@@ -220,6 +237,8 @@ def test_command_line_builds_and_shows(footage, tmp_path, capsys):
     assert "test: 1 examples of 1 clips" in capsys.readouterr().out
     with Image.open(tmp_path / "sheets/contact_sheet_train.png") as sheet:
         assert sheet.width == 7 * contact_sheet._WIDTH
+    assert main(["data", "build", "video_clips", *options, "--data-dir", "/proc/nowhere"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
     assert main(["data", "show", "vid4", *data]) == 2
     assert "has no data set 'vid4'" in capsys.readouterr().err
 

@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from yogo_jax.configuration import Config
+from yogo_jax.configuration import Config, OptimConfig
 from yogo_jax.errors import UserError
 from yogo_jax.training.ahead_of_time import collectives, multiply_adds, topology_devices
 from yogo_jax.training.checkpoint import Checkpoints
 from yogo_jax.training.distributed import initialise
 from yogo_jax.training.guards import check_batch, check_config, offset_warnings
+from yogo_jax.training.optimiser import make_optimiser
 from yogo_jax.training.state import TrainState
 from yogo_jax.training.train import train
 
@@ -29,6 +30,8 @@ from yogo_jax.training.train import train
         ("optim", {"accumulate": 3}, "data.batch=16"),
         ("optim", {"ema_decay": 1.0}, "optim.ema_decay=1.0"),
         ("optim", {"boundaries": (20, 10)}, "they ascend"),
+        ("optim", {"boundaries": (20, 20)}, "they ascend"),
+        ("train", {"seed": 2**31}, "less than 2^31"),
         ("optim", {"warmup_steps": 452_270}, "it takes fewer"),
         ("optim", {"learning_rate": 0.0}, "more than 0"),
         ("optim", {"charbonnier_width": 0.0}, "optim.charbonnier_width=0.0"),
@@ -85,6 +88,27 @@ def test_a_full_disk_is_an_error_and_the_last_checkpoint_stays(tmp_path, caplog)
     restored, position = reopened.restore(good)
     np.testing.assert_array_equal(restored.params["w"], good.params["w"])
     assert position == {"next_index": 1}
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.0, 0.9), (0.9, 0.0)])
+def test_a_run_may_take_up_averaging_and_clipping_or_leave_off(tmp_path, before, after):
+    def state(decay: float, value: float) -> TrainState:
+        optimiser = make_optimiser(OptimConfig(clip_norm=decay, ema_decay=decay), steps=10)
+        params, count = {"w": jnp.full(3, value)}, jnp.zeros((), jnp.int32)
+        return TrainState(
+            count, params, {"w": params["w"] + 1} if decay else None, optimiser.init(params), count, count
+        )
+
+    written = dataclasses.replace(Config(), optim=OptimConfig(clip_norm=before, ema_decay=before))
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    checkpoints.save(state(before, 5.0), written, {})
+    checkpoints.wait()
+    restored, _ = checkpoints.restore(state(after, 0.0))
+    np.testing.assert_array_equal(restored.params["w"], np.full(3, 5.0))
+    if after:
+        np.testing.assert_array_equal(restored.average["w"], np.full(3, 5.0))
+    else:
+        assert restored.average is None
 
 
 def _save_to_the_end(checkpoints: Checkpoints, state: TrainState) -> None:

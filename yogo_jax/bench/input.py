@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import jax
 
 from data_pipelines.input import make_train_input
+from yogo_jax.cli.arguments import at_least
 from yogo_jax.configuration import Config, load_config
+from yogo_jax.training.guards import check_config
 from yogo_jax.training.optimiser import make_optimiser
 from yogo_jax.training.sharding import make_mesh, put_batch
 from yogo_jax.training.state import abstract_state, new_state
@@ -34,12 +36,15 @@ class Rates:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", required=True, help="config file; --config.data.threads=N and the like override")
-    parser.add_argument("--batches", type=int, default=20, help="batches to read, after the first (20)")
-    parser.add_argument("--steps", type=int, default=5, help="training steps to time; 0 times the input alone (5)")
+    parser.add_argument("--batches", type=at_least(1), default=20, help="batches to read, after the first (20)")
+    parser.add_argument(
+        "--steps", type=at_least(0), default=5, help="training steps to time; 0 times the input alone (5)"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     config = load_config(args.config, args.overrides)
+    check_config(config, jax.device_count())
     data = config.data
     size = f"{data.patch[1]}x{data.patch[0]}"
     print(f"batches of {data.batch}, patches of {size}, {data.threads} threads, {jax.device_count()} devices")

@@ -3,6 +3,11 @@
 import argparse
 from pathlib import Path
 
+from yogo_jax.cli.arguments import at_least
+from yogo_jax.errors import UserError
+
+NAMES = ("vimeo90k_septuplet", "vid4", "video_clips")
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="build|show")
@@ -15,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         )
     vid4 = names.add_parser("vid4", help="the four folders of Vid4")
     clips = names.add_parser("video_clips", help="any folder of videos and folders of images")
-    clips.add_argument("--stride", type=int, default=7, help="frames from one example to the next (7)")
+    clips.add_argument("--stride", type=at_least(1), default=7, help="frames from one example to the next (7)")
     clips.add_argument(
         "--shrink",
         type=lambda text: text if text == "auto" else int(text),
@@ -27,17 +32,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
     clips.add_argument("--test-fraction", type=float, default=0.1, help="of the clips, if none is named (0.1)")
     for subparser in (septuplets, vid4, clips):
         subparser.add_argument("--source", type=Path, required=True, help="the footage")
-        subparser.add_argument("--workers", type=int, help="processes (one for each core)")
-        subparser.add_argument("--max-skipped", type=int, default=0, help="unusable frames or clips to tolerate (0)")
+        subparser.add_argument("--workers", type=at_least(1), help="processes (one for each core)")
+        subparser.add_argument(
+            "--max-skipped", type=at_least(0), default=0, help="unusable frames or clips to tolerate (0)"
+        )
     show = actions.add_parser("show", help="print splits, counts and sizes, and write contact sheets")
-    show.add_argument("name", metavar="NAME", help="vimeo90k_septuplet, vid4 or video_clips")
-    show.add_argument("--rows", type=int, default=12, help="examples on a contact sheet (12)")
+    show.add_argument("name", metavar="NAME", choices=NAMES, help=", ".join(NAMES))
+    show.add_argument("--rows", type=at_least(1), default=12, help="examples on a contact sheet (12)")
     show.add_argument("--out", type=Path, help="folder of the contact sheets (beside the shards)")
     for subparser in (septuplets, vid4, clips, show):
         subparser.add_argument("--data-dir", type=Path, required=True, help="the folder of data sets")
 
 
 def run(args: argparse.Namespace) -> None:
+    try:
+        _run(args)
+    except OSError as error:
+        raise UserError(f"{error.filename or args.data_dir}: {error.strerror or error}") from error
+
+
+def _run(args: argparse.Namespace) -> None:
     # TFDS takes seconds to import: not for --help.
     from data_pipelines import contact_sheet, source
     from data_pipelines.vid4 import Vid4

@@ -22,7 +22,7 @@ def check_field(name: str, value: Any, hint: Any) -> None:
       UserError: it is none of the choices, or of another type.
     """
     if typing.get_origin(hint) is Literal:
-        if value not in typing.get_args(hint):
+        if not any(value == choice and type(value) is type(choice) for choice in typing.get_args(hint)):
             raise UserError(f"{name}={value!r}: it takes one of {', '.join(map(repr, typing.get_args(hint)))}")
     elif hint in (int, float, str, bool):
         kinds = (int, float) if hint is float else hint

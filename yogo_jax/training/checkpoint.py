@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers as policies
 
@@ -80,14 +81,24 @@ class Checkpoints:
             self._manager.save(step, args=items, metrics=metrics)
 
     def restore(self, abstract: TrainState) -> tuple[TrainState, dict[str, Any]]:
-        """The newest checkpoint's state, laid out as `abstract` says whatever mesh wrote it, and data position."""
+        """The newest checkpoint's state, laid out as `abstract` says whatever mesh wrote it, and data position.
+
+        A run may begin to average its parameters, from those that it has, or leave off, when it goes on.
+        """
+        averaged = self.config()["optim"]["ema_decay"] > 0
+        stored = dataclasses.replace(abstract, average=abstract.params if averaged else None)
         items = ocp.args.Composite(
-            state=ocp.args.StandardRestore(abstract),  # type: ignore[call-arg]
+            state=ocp.args.StandardRestore(stored),  # type: ignore[call-arg]
             input=ocp.args.JsonRestore(),
         )
         with self._errors("read"):
             restored = self._manager.restore(self.latest, args=items)
-        return restored["state"], restored["input"]
+        state = restored["state"]
+        if abstract.average is None:
+            state = dataclasses.replace(state, average=None)
+        elif not averaged:
+            state = dataclasses.replace(state, average=jax.tree.map(jnp.copy, state.params))
+        return state, restored["input"]
 
     def config(self) -> dict[str, Any]:
         """The config that the newest checkpoint was written under, as plain fields."""
@@ -110,7 +121,7 @@ class Checkpoints:
         try:
             yield
         except (OSError, ValueError, RuntimeError, KeyError) as error:
-            last = f" (step {self.latest} is whole)" if hasattr(self, "_manager") and self.latest is not None else ""
+            last = f" (step {self.latest} is whole)" if action == "write" and self.latest is not None else ""
             reason = " ".join(str(error).split())
             if "No space left on device" in reason:
                 reason = "no space left on the disk"

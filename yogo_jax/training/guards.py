@@ -51,6 +51,7 @@ def check_config(config: Config, devices: int, processes: int = 1) -> None:
         _demand(value > 0, f"{name}={value}: it takes more than 0")
     for name, value in (("optim.b1", optim.b1), ("optim.b2", optim.b2), ("optim.ema_decay", optim.ema_decay)):
         _demand(0 <= value < 1, f"{name}={value}: it takes 0 to less than 1")
+    _demand(train.seed < 2**31, f"train.seed={train.seed}: it takes less than 2^31")
     _demand(
         optim.warmup_steps < train.steps,
         f"optim.warmup_steps={optim.warmup_steps}: the run has {train.steps} steps; it takes fewer",
@@ -58,7 +59,7 @@ def check_config(config: Config, devices: int, processes: int = 1) -> None:
     steps = (optim.warmup_steps, *optim.boundaries)
     if optim.schedule == "piecewise":
         _demand(
-            all(earlier <= later for earlier, later in itertools.pairwise(steps)),
+            all(earlier < later for earlier, later in itertools.pairwise(steps)),
             f"optim.boundaries={optim.boundaries}: they ascend, from optim.warmup_steps={optim.warmup_steps} on",
         )
     for name, patch in (("data.patch", data.patch), ("data.eval_patch", data.eval_patch)):
@@ -98,8 +99,8 @@ def _demand(holds: bool, message: str) -> None:
 def stop_requests() -> Iterator[Callable[[int], bool]]:
     """Inside, SIGTERM (preemption) and Ctrl-C only ask: gives `asked(step)`, to be called once in every step.
 
-    With several processes the answer is the same in all of them at the same step, whichever was signalled. A
-    second Ctrl-C interrupts at once.
+    A second Ctrl-C interrupts at once. With several processes the answer to SIGTERM is the same in all of them at the
+    same step, whichever was signalled; Ctrl-C is not settled between them, and interrupts.
     """
     if jax.process_count() > 1:  # JAX's coordination service has SIGTERM and settles the step
         yield multihost_utils.reached_preemption_sync_point

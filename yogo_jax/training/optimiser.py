@@ -33,7 +33,9 @@ def make_optimiser(config: OptimConfig, steps: int) -> optax.GradientTransformat
     adamax = optax.inject_hyperparams(optax.adamax, static_args=("b1", "b2"))(
         learning_rate=learning_rate(config, steps), b1=config.b1, b2=config.b2
     )
-    return optax.chain(optax.clip_by_global_norm(config.clip_norm), adamax) if config.clip_norm else adamax
+    # Without a limit too there is something in its place, so that a run may take one up when it goes on.
+    clip = optax.clip_by_global_norm(config.clip_norm) if config.clip_norm else optax.identity()
+    return optax.chain(clip, adamax)
 
 
 def current_learning_rate(opt_state: optax.OptState) -> jax.Array:

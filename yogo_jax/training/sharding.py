@@ -1,7 +1,8 @@
 """Where everything lies: one mesh of the axes (data, fsdp), and one rule for the parameters.
 
 The batch is split over both axes. Along `fsdp` the devices also share out the large parameters, with all that
-has their shape (moments, running average): each keeps a slice and XLA gathers the rest when a layer needs it.
+has their shape (moments, running average): each keeps a slice of them between steps, and a step gathers the
+parameters first.
 The same code serves one CPU and a pod: a mesh of one device is a mesh.
 """
 

@@ -88,15 +88,18 @@ def train(config: Config, workdir: Path, *, init_from: Path | None = None, profi
 
     window: list[dict[str, float]] = []  # metrics since the last record
     pending = None  # metrics of the step that the devices may still be working on
+    tracing = False
     with stop_requests() as asked_to_stop:
         while step < options.steps:
             if profile and step - first_step == PROFILED.start:
                 jax.profiler.start_trace(str(workdir / "profile"))
+                tracing = True
             state, metrics = train_step(state, put_batch(next(batches), mesh))
             step += 1
-            if profile and step - first_step == PROFILED.stop:
+            if tracing and step - first_step == PROFILED.stop:
                 jax.block_until_ready(state)
                 jax.profiler.stop_trace()
+                tracing = False
 
             # Metrics are fetched one step late, so that the devices never wait for the host.
             if pending is not None:
@@ -113,9 +116,12 @@ def train(config: Config, workdir: Path, *, init_from: Path | None = None, profi
                 window.append(_fetch(pending))
                 pending = None
             failing = bool(window) and window[-1]["skipped_in_a_row"] >= options.max_skipped
+            if failing and pending is not None:
+                window.append(_fetch(pending))
+                pending = None
             kept |= failing
 
-            # A record ends with every checkpoint: a resumed run then writes the records of an unbroken one.
+            # A record ends with every checkpoint: a run that was killed then writes the records of an unbroken one.
             if window and pending is None:
                 values = _means(window)
                 log.train(step, values)
@@ -139,8 +145,13 @@ def train(config: Config, workdir: Path, *, init_from: Path | None = None, profi
                     f"parameters are in {workdir}/checkpoints/{step}: lower optim.learning_rate or set optim.clip_norm"
                 )
             if stop:
+                checkpoints.wait()
                 log.say(f"asked to stop: saved at step {step}; the same command goes on from here")
                 break
+    if tracing:
+        jax.profiler.stop_trace()
+    if profile and step - first_step <= PROFILED.start:
+        log.say(f"no trace: it begins after {PROFILED.start} steps")
     checkpoints.close()
     log.close()
     return state
