@@ -38,6 +38,40 @@ class Conv(nn.Module):
         return conv2d(x, kernel.astype(x.dtype), bias.astype(x.dtype), self.stride)
 
 
+class SplitConv(nn.Module):
+    """The `Conv` of several inputs of as many channels as it makes, which can also be had in parts.
+
+    A convolution of inputs side by side is the sum of their own: parts of inputs that are known early, for all
+    time steps, can be computed early, and in one go with other convolutions of the same input (`parts_of`).
+    """
+
+    features: int
+    inputs: int
+    size: int = 3
+
+    def setup(self) -> None:
+        self.kernel = self.param(
+            "kernel", HE_NORMAL, (self.size, self.size, self.inputs * self.features, self.features)
+        )
+        self.bias = self.param("bias", ZEROS, (self.features,))
+
+    def __call__(self, *inputs: jax.Array) -> jax.Array:
+        x = jnp.concatenate(inputs, axis=-1)
+        return conv2d(x, self.kernel.astype(x.dtype), self.bias.astype(x.dtype))
+
+    def part(self, index: int) -> tuple[jax.Array, jax.Array]:
+        """Kernel and bias for one of the inputs; the first one's bias is that of the sum."""
+        kernel = self.kernel[:, :, index * self.features : (index + 1) * self.features]
+        return kernel, self.bias if index == 0 else jnp.zeros_like(self.bias)
+
+
+def parts_of(x: jax.Array, *parts: tuple[jax.Array, jax.Array]) -> list[jax.Array]:
+    """Parts of `SplitConv`s that have the same input `[B, H, W, C]`, as one convolution."""
+    kernel = jnp.concatenate([kernel for kernel, _ in parts], axis=-1).astype(x.dtype)
+    bias = jnp.concatenate([bias for _, bias in parts]).astype(x.dtype)
+    return jnp.split(conv2d(x, kernel, bias), len(parts), axis=-1)
+
+
 class DeformConv(nn.Module):
     """Modulated deformable k×k convolution of x, with offsets and masks predicted from `guide` (DCNv2).
 

@@ -7,13 +7,30 @@ Each pass is one scan over time; the time steps share their parameters. States b
 H^b past the last frame, are zero.
 """
 
+from typing import NamedTuple
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.core.lift import Out
 
 from yogo_jax.model.config import YOGOConfig
-from yogo_jax.model.dfu import DFU
+from yogo_jax.model.dfu import DFU, Seen
 from yogo_jax.model.fru import FRU
+
+
+class Ahead(NamedTuple):
+    """What a cell knows of a time step before its recurrent state: `[B·T, …]`, or `[B, …]` for one step.
+
+    Attributes:
+      branches: the other states, aligned where the cell aligns first, and the current features.
+      features: the features as the DFU of the recurrent state sees them; None where it does not come first.
+      fru: what the FRU makes of `branches`; None without FRBs.
+    """
+
+    branches: list[jax.Array]
+    features: Seen | None
+    fru: tuple[list[jax.Array], jax.Array] | None
 
 
 class RecurrentCell(nn.Module):
@@ -21,27 +38,37 @@ class RecurrentCell(nn.Module):
 
     `cell_order` is Table 5's: align then fuse as in the paper ("dfu_fru"), either alone, or fuse then align.
     The aligned recurrent state and the result are sown as `aligned` and `fused` (Figure 8), `[B, T, H, W, C]`.
+    What the recurrent state does not enter into is done before the first step, for all steps at once (`ahead`).
     """
 
     config: YOGOConfig
     blocks: int
+    states: int
 
-    @nn.compact
-    def __call__(self, hidden: jax.Array, inputs: tuple[jax.Array, ...]) -> tuple[jax.Array, jax.Array]:
-        features, *others = inputs
+    def setup(self) -> None:
         order = self.config.cell_order
-        states = [hidden, *others]
-        fru = FRU(self.config.filters, self.blocks if "fru" in order else 0, name="fru")
-        dfus = [DFU(self.config, name=f"dfu{i}") for i in range(len(states))]
-        if order == "fru_dfu":
-            *states, features = fru.refine([*states, features])
-        if "dfu" in order:
-            states = [dfu(state, features) for dfu, state in zip(dfus, states, strict=True)]
-        self.sow("intermediates", "aligned", states[0])
-        branches = [*states, features]
-        if order in ("dfu_fru", "fru"):
-            branches = fru.refine(branches)
-        result = fru.merge(branches)
+        self.fru = FRU(self.config.filters, self.states + 1, self.blocks if "fru" in order else 0)
+        self.dfus = [DFU(self.config, name=f"dfu{i}") for i in range(self.states if "dfu" in order else 0)]
+
+    def ahead(self, features: jax.Array, *others: jax.Array) -> Ahead:
+        """From the current features and the states that are known, `[B·T, H, W, C]` each."""
+        seen = None
+        if self.config.cell_order.startswith("dfu"):
+            seen = self.dfus[0].seen(features, 1)
+            others = tuple(dfu(x, features) for dfu, x in zip(self.dfus[1:], others, strict=True))
+        branches = [*others, features]
+        return Ahead(branches, seen, self.fru.seen(branches))
+
+    def __call__(self, hidden: jax.Array, ahead: Ahead) -> tuple[jax.Array, jax.Array]:
+        if ahead.features is not None:
+            hidden = self.dfus[0].align(self.dfus[0].seen(hidden, 0), ahead.features)
+        branches = self.fru.refine([hidden, *ahead.branches], ahead.fru)
+        if self.config.cell_order == "fru_dfu":
+            *states, features = branches
+            branches = [*(dfu(x, features) for dfu, x in zip(self.dfus, states, strict=True)), features]
+            hidden = branches[0]
+        self.sow("intermediates", "aligned", hidden)
+        result = self.fru.merge(branches)
         self.sow("intermediates", "fused", result)
         return result, result
 
@@ -55,18 +82,24 @@ class _Pass(nn.Module):
 
     @nn.compact
     def __call__(self, *inputs: jax.Array) -> jax.Array:
-        cell = nn.remat(RecurrentCell, prevent_cse=False) if self.config.remat else RecurrentCell
+        cell = RecurrentCell(self.config, self.blocks, states=len(inputs), name="cell")
+        batch, count = inputs[0].shape[:2]
+        ahead = cell.ahead(*(x.reshape(-1, *x.shape[2:]) for x in inputs))
+        ahead = jax.tree.map(lambda x: x.reshape(batch, count, *x.shape[1:]), ahead)
+
+        def step(cell: RecurrentCell, hidden: jax.Array, ahead: Ahead) -> tuple[jax.Array, jax.Array]:
+            return cell(hidden, ahead)
+
         scan = nn.scan(
-            cell,
+            nn.remat(step, prevent_cse=False) if self.config.remat else step,
             variable_broadcast="params",
-            variable_axes={"intermediates": 1, "offsets": 1},
+            variable_axes={"intermediates": Out(1), "offsets": Out(1)},
             split_rngs={"params": False},
             in_axes=1,
             out_axes=1,
             reverse=self.reverse,
         )
-        zeros = jnp.zeros_like(inputs[0][:, 0])
-        return scan(self.config, self.blocks, name="cell")(zeros, inputs)[1]
+        return scan(cell, jnp.zeros_like(inputs[0][:, 0]), ahead)[1]
 
 
 class BackwardRecurrence(nn.Module):

@@ -10,7 +10,8 @@ the fast form:
     the channels, then a shuffle;
   * ∂w is one matrix product.
 
-Other platforms have their own ways to transpose a convolution, and use them.
+Other platforms have their own ways to transpose a convolution, and use them. On CPUs, 3×3 convolutions of enough
+channels go by `winograd`, forward and backward.
 """
 
 from functools import partial
@@ -20,8 +21,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from yogo_jax.ops.resample import pixel_shuffle
+from yogo_jax.ops.winograd import pays, winograd, winograd_kernel_gradient
 
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+COPIES_BYTES = 1 << 23  # of shifted copies in a kernel's gradient: what stays near the core
 
 
 def conv2d(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None, stride: int = 1) -> jax.Array:
@@ -51,9 +54,16 @@ def _conv2d(x, kernel, bias, stride):
     return y if bias is None else y + bias
 
 
-def _forward(x, kernel, stride):
+def _direct(x, kernel, *, stride):
     pad = kernel.shape[0] // 2
     return lax.conv_general_dilated(x, kernel, (stride, stride), [(pad, pad)] * 2, dimension_numbers=DIMENSIONS)
+
+
+def _forward(x, kernel, stride):
+    direct = partial(_direct, stride=stride)
+    if stride > 1 or not pays(x, kernel):
+        return direct(x, kernel)
+    return lax.platform_dependent(x, kernel, cpu=winograd, default=direct)
 
 
 _convolve = jax.custom_vjp(_forward, nondiff_argnums=(2,))
@@ -76,13 +86,15 @@ _convolve.defvjp(_convolve_forward, _convolve_backward)
 
 
 def _transposed(x, kernel, g, *, stride):
-    return jax.vjp(lambda x, kernel: _forward(x, kernel, stride), x, kernel)[1](g)
+    return jax.vjp(partial(_direct, stride=stride), x, kernel)[1](g)
 
 
 def _canonical_gradients(x, kernel, g, *, stride):
     turned = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
+    if stride == 1 and pays(x, kernel):
+        return winograd(g, turned), winograd_kernel_gradient(x, g)
     if stride == 1:
-        dx = _forward(g, turned, 1)
+        dx = _direct(g, turned, stride=1)
     else:
         # With y[i] = Σ_k w[k] x[2i + k − 1]: ∂x[2m] = w[1] g[m], and ∂x[2m + 1] = w[2] g[m] + w[0] g[m + 1].
         even = jnp.stack([turned[1], jnp.zeros_like(turned[1])])
@@ -99,20 +111,33 @@ def _canonical_gradients(x, kernel, g, *, stride):
 def _kernel_gradient(x, kernel, g, stride):
     """∂w[ky, kx] = Σ x[stride·y + ky, stride·x + kx]ᵀ g[y, x], over examples and pixels.
 
-    With the shifts along x laid side by side in the image, and those along y in the gradient, it is one matrix
-    product. A stride takes the rows of each ky apart first, and has a product for each.
+    With stride 1 it is one matrix product, of one side with the k·k shifted copies of the other; of the gradient,
+    unless it is much the wider one. Where the copies are large, each example has a product of its own. A stride
+    shifts the image, with a product for each row of taps.
     """
-    size, (_, height, width, features) = kernel.shape[0], g.shape
+    size, (batch, height, width, features) = kernel.shape[0], g.shape
     channels, pad = kernel.shape[2], size // 2
-    x = jnp.pad(x, ((0, 0), (pad, pad + stride - 1), (pad, pad + stride - 1), (0, 0)))
-    columns = jnp.concatenate([x[:, :, k : k + stride * width : stride] for k in range(size)], axis=-1)
-    if stride == 1:
-        below = [jnp.pad(g, ((0, 0), (k, size - 1 - k), (0, 0), (0, 0))) for k in range(size)]
-        product = _outer(columns, jnp.concatenate(below, axis=-1)).reshape(size, channels, size, features)
-        gradient = product.transpose(2, 0, 1, 3)
+    if stride > 1:
+        x = jnp.pad(x, ((0, 0), (pad, pad + stride - 1), (pad, pad + stride - 1), (0, 0)))
+        columns = jnp.concatenate([x[:, :, k : k + stride * width : stride] for k in range(size)], axis=-1)
+        rows = [_outer(columns[:, k : k + stride * height : stride], g) for k in range(size)]
+        return jnp.stack(rows).reshape(kernel.shape).astype(kernel.dtype)
+    copied = g if features <= 2 * channels else x
+    if batch > 1 and size * size * copied.size * copied.dtype.itemsize > COPIES_BYTES:
+
+        def add(total, example):
+            x, g = (array[None] for array in example)
+            return total + _kernel_gradient(x, kernel, g, 1), None
+
+        return lax.scan(add, jnp.zeros_like(kernel), (x, g))[0]
+    padded = jnp.pad(copied, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    copies = [padded[:, ky : ky + height, kx : kx + width] for ky in range(size) for kx in range(size)]
+    if copied is x:
+        gradient = _outer(jnp.concatenate(copies, axis=-1), g).reshape(kernel.shape)
     else:
-        gradient = jnp.stack([_outer(columns[:, k : k + stride * height : stride], g) for k in range(size)])
-    return gradient.reshape(kernel.shape).astype(kernel.dtype)
+        gradient = _outer(x, jnp.concatenate(copies[::-1], axis=-1)).reshape(channels, size, size, features)
+        gradient = gradient.transpose(1, 2, 0, 3)
+    return gradient.astype(kernel.dtype)
 
 
 def _outer(a, b):

@@ -18,6 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from yogo_jax.ops.memory import laid_down
+
 # Bytes of sampled columns that a strip may fill: what stays in a core's cache, or what keeps a chip busy.
 STRIP_BYTES_CPU = 1 << 20
 STRIP_BYTES = 1 << 26
@@ -147,7 +149,7 @@ def _samples(position, offset, shape, size):
     x, right, x_inside = _cell(column[:, None, None] + (tap % size - size // 2) + offset[..., 1], width)
     index = (image[:, None, None] * (height + 3) + y) * (width + 3) + x
     index = index * groups + np.arange(groups)[:, None]
-    index, fraction = jax.tree.map(lambda a: a.reshape(-1, 1), _once((index, (down, right))))
+    index, fraction = jax.tree.map(lambda a: a.reshape(-1, 1), laid_down((index, (down, right))))
     return index, fraction, (y_inside.reshape(-1, 1), x_inside.reshape(-1, 1))
 
 
@@ -157,17 +159,6 @@ def _cell(at, size):
     at = jnp.where(at >= -1, jnp.minimum(at, size), -1)  # NaN becomes −1, a row of zeros: indices stay in bounds
     corner = jnp.floor(at)
     return corner.astype(jnp.int32) + 1, at - corner, inside
-
-
-def _once(arrays):
-    """The same arrays, computed once and laid down in memory as they are.
-
-    XLA:CPU would work them out again, element by element, wherever they are used, and drops optimisation
-    barriers before it decides on that. It does not look through a conditional; this one is always taken, since
-    nothing is less than −∞, but the compiler does not know.
-    """
-    probe = jax.tree.leaves(arrays)[-1].ravel()[0]
-    return lax.cond(probe < -jnp.inf, lambda a: jax.tree.map(jnp.zeros_like, a), lambda a: a, arrays)
 
 
 def _neighbours(rows, index, groups, width):
@@ -214,8 +205,8 @@ def _forward(x, offset, mask, kernel, *, strip_bytes):
         position, offset, mask = pixels
         offset, mask = offset.astype(jnp.float32), mask.astype(jnp.float32)
         index, fraction, _ = _samples(position, offset, x.shape, kernel.shape[0])
-        masked = _once([w * mask.reshape(-1, 1) for w in _weights(fraction)])
-        columns = _once(_blend(_neighbours(rows, index, groups, x.shape[2]), masked).astype(x.dtype))
+        masked = laid_down([w * mask.reshape(-1, 1) for w in _weights(fraction)])
+        columns = laid_down(_blend(_neighbours(rows, index, groups, x.shape[2]), masked).astype(x.dtype))
         return columns.reshape(len(offset), -1) @ matrix
 
     return strips.join(lax.map(strip, (strips.positions(), strips.cut(offset), strips.cut(mask))))
@@ -232,21 +223,21 @@ def _backward(x, offset, mask, kernel, g, *, strip_bytes):
         offset, mask, g = (array.astype(jnp.float32) for array in (offset, mask, g))
         index, fraction, inside = _samples(position, offset, x.shape, kernel.shape[0])
         weights = _weights(fraction)
-        masked = _once([w * mask.reshape(-1, 1) for w in weights])
-        corners = _once([c.astype(jnp.float32) for c in _neighbours(rows, index, groups, x.shape[2])])
+        masked = laid_down([w * mask.reshape(-1, 1) for w in weights])
+        corners = laid_down([c.astype(jnp.float32) for c in _neighbours(rows, index, groups, x.shape[2])])
 
-        columns = _once(_blend(corners, masked))
+        columns = laid_down(_blend(corners, masked))
         d_matrix = d_matrix + columns.reshape(len(g), -1).T @ g
 
         d_columns = (g @ matrix.T).reshape(columns.shape)
-        dots = _once([_sum(d_columns * corner) for corner in corners])
+        dots = laid_down([_sum(d_columns * corner) for corner in corners])
         d_mask = sum(w * dot for w, dot in zip(weights, dots, strict=True))
         top_left, top_right, bottom_left, bottom_right = dots
         down, right = fraction
         d_y = (1 - right) * (bottom_left - top_left) + right * (bottom_right - top_right)
         d_x = (1 - down) * (top_right - top_left) + down * (bottom_right - bottom_left)
         flat_mask = mask.reshape(-1, 1)
-        d_offset = jnp.concatenate(_once([d_y * inside[0] * flat_mask, d_x * inside[1] * flat_mask]), axis=-1)
+        d_offset = jnp.concatenate(laid_down([d_y * inside[0] * flat_mask, d_x * inside[1] * flat_mask]), axis=-1)
         for weight, shift in zip(masked, _shifts(groups, x.shape[2]), strict=True):
             at = (index + shift)[:, 0]
             d_rows = d_rows.at[at].add(weight * d_columns, mode="promise_in_bounds", wrap_negative_indices=False)

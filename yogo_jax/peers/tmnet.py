@@ -35,12 +35,17 @@ class TemporalModulation(nn.Module):
 class ModulatedAligner(Aligner):
     """The pyramid aligner with a temporal modulation block at each level."""
 
+    def setup(self) -> None:
+        super().setup()
+        levels = range(1, self.config.pyramid_levels + 1)
+        self.modulation = [TemporalModulation(name=f"level{n}_modulation") for n in levels]
+
     def last_guide(self, level: int, guide: jax.Array, moment: float) -> jax.Array:
         last = super().last_guide(level, guide)
         # Nothing in the way of the moment has a bias: half-way, at 0, the modulation is exactly nothing.
         if moment == 0 and not self.is_initializing():
             return last
-        return last + TemporalModulation(name=f"level{level}_modulation")(guide, moment)
+        return last + self.modulation[level](guide, moment)
 
 
 class FeatureComparison(nn.Module):

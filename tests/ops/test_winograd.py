@@ -1,0 +1,72 @@
+"""Winograd's convolution against XLA's own: values and gradients, at odd sizes, whole and in strips."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from yogo_jax.ops import winograd
+from yogo_jax.ops.conv import conv2d
+
+DIMENSIONS = ("NHWC", "HWIO", "NHWC")
+
+
+def direct(x, kernel):
+    return jax.lax.conv_general_dilated(x, kernel, (1, 1), [(1, 1)] * 2, dimension_numbers=DIMENSIONS)
+
+
+def case(batch, height, width, channels, features):
+    rng = np.random.default_rng(0)
+    shapes = (batch, height, width, channels), (3, 3, channels, features), (batch, height, width, features)
+    return [jnp.asarray(rng.standard_normal(shape), jnp.float32) for shape in shapes]
+
+
+@pytest.fixture(params=["whole", "strips"])
+def strips(request, monkeypatch):
+    if request.param == "strips":  # of one row of patches
+        monkeypatch.setattr(winograd, "WHOLE_BYTES", 0)
+        monkeypatch.setattr(winograd, "STRIP_BYTES", 1)
+
+
+@pytest.mark.usefixtures("strips")
+@pytest.mark.parametrize("shape", [(2, 5, 7, 3, 4), (1, 1, 1, 2, 3), (1, 6, 4, 5, 2), (2, 3, 2, 1, 1), (1, 2, 9, 2, 2)])
+def test_values_and_kernel_gradients(shape):
+    x, kernel, g = case(*shape)
+    y, vjp = jax.vjp(lambda kernel: direct(x, kernel), kernel)
+    np.testing.assert_allclose(winograd.winograd(x, kernel), y, atol=2e-5)
+    np.testing.assert_allclose(winograd.winograd_kernel_gradient(x, g), vjp(g)[0], atol=1e-4)
+
+
+def test_conv2d_uses_it_on_cpu_where_it_pays_and_gives_the_same():
+    x, kernel, g = case(1, 31, 35, 32, 33)
+    assert winograd.pays(x, kernel)
+    y, vjp = jax.vjp(conv2d, x, kernel)
+    expected, expected_vjp = jax.vjp(direct, x, kernel)
+    np.testing.assert_allclose(y, expected, atol=1e-4)
+    for ours, theirs in zip(vjp(g), expected_vjp(g), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-3)  # sums of 1085 products of unit size
+    assert "stablehlo.convolution" not in jax.jit(conv2d).lower(x, kernel).as_text()
+    for platform in ("tpu", "cuda"):
+        lowered = jax.jit(conv2d).trace(x, kernel).lower(lowering_platforms=(platform,)).as_text()
+        assert "stablehlo.convolution" in lowered
+
+
+@pytest.mark.parametrize("shape", [(1, 64, 64, 24, 64), (1, 8, 8, 64, 64)])
+def test_few_channels_and_small_images_are_left_alone(shape):
+    x, kernel, _ = case(*shape)
+    assert not winograd.pays(x, kernel)
+    assert not winograd.pays(jnp.zeros((1, 64, 64, 64), jnp.bfloat16), jnp.zeros((3, 3, 64, 64)))
+
+
+def test_rounding_is_that_of_the_plain_sum():
+    x, kernel, _ = case(1, 32, 32, 64, 64)
+    exact = _exact(x, kernel)
+    scale = np.abs(exact).max()
+    assert np.abs(winograd.winograd(x, kernel) - exact).max() < 3e-6 * scale
+
+
+def _exact(x, kernel):
+    """In float64, by NumPy."""
+    x, kernel = np.pad(np.float64(x), ((0, 0), (1, 1), (1, 1), (0, 0))), np.float64(kernel)
+    height, width = x.shape[1] - 2, x.shape[2] - 2
+    return sum(x[:, i : i + height, j : j + width] @ kernel[i, j] for i in range(3) for j in range(3))
