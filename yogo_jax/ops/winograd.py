@@ -62,16 +62,18 @@ def winograd_kernel_gradient(x: jax.Array, g: jax.Array) -> jax.Array:
     g = jnp.pad(g, ((0, 0), (0, 2 * strips.rows * strips.count - height), (0, 0), (0, 0)))
 
     def products(x: jax.Array, g: jax.Array) -> jax.Array:
-        return jnp.stack([_outer(a, b) for a, b in zip(_patches(x), _spread(g), strict=True)])
+        over_patches = (((1,), (1,)), ((0,), (0,)))
+        rows = zip(_patches(x), _spread(g), strict=True)
+        return jnp.stack([lax.dot_general(a, b, over_patches) for a, b in rows])
 
     def add(total: jax.Array, at: jax.Array) -> tuple[jax.Array, None]:
         return total + products(strips.cut(x, at, around=2), strips.cut(g, at, around=0)), None
 
     if strips.needed:
-        total, _ = lax.scan(add, jnp.zeros((16, x.shape[3], features), x.dtype), strips.positions(batch))
+        total, _ = lax.scan(add, jnp.zeros((4, 4, x.shape[3], features), x.dtype), strips.positions(batch))
     else:
         total = products(x, g)
-    return jnp.einsum("ia,jb,ijck->abck", _G, _G, total.reshape(4, 4, *total.shape[1:]))
+    return jnp.einsum("ia,jb,ijck->abck", _G, _G, total)
 
 
 class _Strips:
@@ -104,10 +106,9 @@ def _results(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Padded x `[B, 2h + 2, W, C]`, transformed kernel `[4, 4, C, K]` → `[B, 2h, W rounded up to even, K]`."""
     batch, height, width, _ = x.shape
     height, width = height - 2, width + width % 2
-    products = [
-        a.reshape(-1, a.shape[3]) @ b for a, b in zip(_patches(x), kernel.reshape(16, *kernel.shape[2:]), strict=True)
-    ]
-    columns = [_down(*products[i::4]) for i in range(4)]  # for each column of a patch, its two results
+    over_channels = (((2,), (1,)), ((0,), (0,)))
+    products = [lax.dot_general(a, b, over_channels) for a, b in zip(_patches(x), kernel, strict=True)]
+    columns = [_down(*(row[i] for row in products)) for i in range(4)]  # for each column of a patch, its two results
     rows = [jnp.stack(_down(*(column[i] for column in columns)), axis=1) for i in range(2)]
     rows = [row.reshape(batch, height // 2, width, -1) for row in rows]
     return jnp.stack(rows, axis=2).reshape(batch, height, width, -1)
@@ -119,12 +120,12 @@ def _down(a: jax.Array, b: jax.Array, c: jax.Array, d: jax.Array) -> tuple[jax.A
 
 
 def _patches(x: jax.Array) -> list[jax.Array]:
-    """Bᵀ x B of each 4×4 patch, patches two apart: 16 of `[B, h, w, C]`, row by row."""
+    """Bᵀ x B of each 4×4 patch, patches two apart: four rows of `[4, B·h·w, C]`."""
     width = x.shape[2]
     x = jnp.pad(x, ((0, 0), (0, 0), (1, 1 + width % 2), (0, 0)))
     height, width = x.shape[1] - 2, x.shape[2] - 2
     rows = _sums([x[:, i : i + height : 2] for i in range(4)])
-    return [entry for row in rows for entry in _sums([row[:, :, i : i + width : 2] for i in range(4)])]
+    return [_beside(_sums([row[:, :, i : i + width : 2] for i in range(4)])) for row in rows]
 
 
 def _sums(x: list[jax.Array]) -> list[jax.Array]:
@@ -133,15 +134,14 @@ def _sums(x: list[jax.Array]) -> list[jax.Array]:
 
 
 def _spread(g: jax.Array) -> list[jax.Array]:
-    """A g Aᵀ of each 2×2 patch: 16 of `[B, h, w, K]`, row by row."""
+    """A g Aᵀ of each 2×2 patch: four rows of `[4, B·h·w, K]`."""
     g = jnp.pad(g, ((0, 0), (0, 0), (0, g.shape[2] % 2), (0, 0)))
 
     def spread(a: jax.Array, b: jax.Array) -> list[jax.Array]:
         return [a, a + b, a - b, -b]
 
-    return [entry for row in spread(g[:, ::2], g[:, 1::2]) for entry in spread(row[:, :, ::2], row[:, :, 1::2])]
+    return [_beside(spread(row[:, :, ::2], row[:, :, 1::2])) for row in spread(g[:, ::2], g[:, 1::2])]
 
 
-def _outer(a: jax.Array, b: jax.Array) -> jax.Array:
-    """`[…, m]`, `[…, n]` → `[m, n]`, summed over all else."""
-    return lax.dot_general(a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1]), (((0,), (0,)), ((), ())))
+def _beside(entries: list[jax.Array]) -> jax.Array:
+    return jnp.stack([entry.reshape(-1, entry.shape[-1]) for entry in entries])
