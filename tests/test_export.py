@@ -13,7 +13,15 @@ from yogo_jax.model.config import YOGOConfig
 from yogo_jax.weights import save_weights
 
 CONFIG = YOGOConfig(
-    filters=8, groups=4, fe_blocks=1, frb_backward=1, frb_forward=1, hfbs=1, pyramid_levels=2, dfu_direction="hidden"
+    filters=8,
+    groups=4,
+    fe_blocks=1,
+    frb_backward=1,
+    frb_forward=1,
+    hfbs=1,
+    pyramid_levels=2,
+    dfu_direction="hidden",
+    image_skip="interpolate",  # as the packaged model has it
 )
 
 RUN_STABLEHLO = """

@@ -40,7 +40,9 @@ def write_stablehlo(
       size: a fixed height and width; None leaves them open.
     """
     network: Any = config.build()
-    height, width = size or export.symbolic_shape(f"{config.multiple}*h, {config.multiple}*w")
+    multiple = config.multiple
+    at_least_two = ("h >= 2", "w >= 2") if multiple == 1 else ()  # the bicubic mirrors two rows at each edge
+    height, width = size or export.symbolic_shape(f"{multiple}*h, {multiple}*w", constraints=at_least_two)
     program = jax.jit(lambda frames: network.apply({"params": params}, frames).image)
     shape = jax.ShapeDtypeStruct((1, frames, height, width, 3), jnp.float32)
     serialised = export.export(program, platforms=PLATFORMS)(shape).serialize()

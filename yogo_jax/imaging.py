@@ -131,6 +131,8 @@ def _resize(image: Array, source: int, target: int) -> Array:
 def _resize_rows(image: Array, source: int, target: int) -> Array:
     """[B, H, X] → [B, H·target/source, X]."""
     xp, rows = _namespace(image), image.shape[1]
+    if not isinstance(rows, int):
+        return _resize_open_rows(image, source, target)
     tile = _TILE if xp is jnp else _BLAS_TILE
     weights, reach = _weights(source, target, tile)
     padded = xp.pad(image, ((0, 0), (reach, reach), (0, 0)), mode="symmetric")
@@ -141,6 +143,17 @@ def _resize_rows(image: Array, source: int, target: int) -> Array:
         used = weights[: count * target // source, :window]
         tiles.append(_product(used, padded[:, start : start + window]))
     return xp.concatenate(tiles, axis=1)
+
+
+def _resize_open_rows(image: jax.Array, source: int, target: int) -> jax.Array:
+    """`_resize_rows` for a height that an exported program leaves open: by shifted copies instead of by tiles."""
+    rows = image.shape[1]
+    weights, reach = _weights(source, target, 1)
+    edges = image[:, :reach][:, ::-1], image[:, rows - reach :][:, ::-1]
+    padded = jnp.concatenate([edges[0], image, edges[1]], axis=1)
+    shifted = jnp.stack([padded[:, k : k + rows : source] for k in range(source + 2 * reach)], axis=2)
+    resized = jnp.einsum("tk,brkx->brtx", weights, shifted, precision=jax.lax.Precision.HIGHEST)
+    return resized.reshape(-1, rows // source * target, image.shape[2])
 
 
 def _product(weights: np.ndarray, image: Array) -> Array:

@@ -134,8 +134,8 @@ def between(frames: Tensor) -> Tensor:
 def bicubic_up4(frames: Tensor) -> Tensor:
     """[B, T, 3, H, W] → [B, T, 3, 4H, 4W] by the bicubic kernel a = −½, edges mirrored as in MATLAB.
 
-    PyTorch's antialiased kernel is the one with a = −½; it drops what lies outside, so the mirrored edges
-    are laid on before and cut off after.
+    Each of the 16 pixels made of one has a 5×5 filter, and a pixel shuffle puts them in their places: unlike
+    PyTorch's own bicubic of this kernel, ONNX can say that.
     """
     height, width = frames.shape[-2:]
 
@@ -143,6 +143,11 @@ def bicubic_up4(frames: Tensor) -> Tensor:
         position = torch.arange(-2, length + 2, device=frames.device) % (2 * length)
         return torch.minimum(position, 2 * length - 1 - position)
 
-    x = frames.flatten(0, 1)[:, :, mirrored(height)][..., mirrored(width)]
-    x = F.interpolate(x, scale_factor=4, mode="bicubic", antialias=True, align_corners=False)
-    return x[..., 8 : 8 + 4 * height, 8 : 8 + 4 * width].unflatten(0, frames.shape[:2])
+    phase = (torch.arange(4) + 0.5) / 4 - 0.5  # where the made pixels lie, their source at 0
+    distance = (torch.arange(-2, 3) - phase[:, None]).abs()
+    near = 1.5 * distance**3 - 2.5 * distance**2 + 1
+    far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
+    taps = torch.where(distance <= 1, near, torch.where(distance < 2, far, 0.0)).to(frames)
+    filters = torch.einsum("yi,xj->yxij", taps, taps).reshape(16, 1, 5, 5)
+    x = frames.flatten(0, 2)[:, None][:, :, mirrored(height)][..., mirrored(width)]
+    return F.pixel_shuffle(F.conv2d(x, filters), 4).view(*frames.shape[:3], 4 * height, 4 * width)
