@@ -92,7 +92,7 @@ def read_list(path: Path) -> list[str]:
     """Septuplet names, one a line; empty lines do not count."""
     if not path.is_file():
         raise UserError(f"{path}: no such list of septuplets")
-    names = [line.strip() for line in path.read_text().splitlines() if line.strip()]
+    names = [line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip()]
     for name in names:
         parts = name.split("/")
         if len(parts) != 2 or not all(part.isdecimal() for part in parts):

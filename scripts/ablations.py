@@ -75,6 +75,7 @@ def run(
 
     Returns: title → column → test set → PSNR on luma for each seed.
     """
+    _claim(workdir, config, tests)
     return {
         title: {
             column: _variant(dataclasses.replace(config.model, **changes), config, tests, seeds, workdir)
@@ -82,6 +83,18 @@ def run(
         }
         for title, columns in tables.items()
     }
+
+
+def _claim(workdir: Path, config: Config, tests: Sequence[TestSet]) -> None:
+    """A workdir holds the runs of one budget: note it, or hold it against what was noted. Raises UserError."""
+    train = {name: value for name, value in dataclasses.asdict(config.train).items() if name != "seed"}
+    budget = {**dataclasses.asdict(config), "train": train}
+    budget["tests"] = {test.name: str(test.source.resolve()) for test in tests}
+    note, now = workdir / "budget.json", json.dumps(budget, indent=1, sort_keys=True) + "\n"
+    if not note.is_file():
+        write_text(note, now)
+    elif note.read_text() != now:
+        raise UserError(f"{note}: the runs here have another config or other test sets; take another --workdir")
 
 
 def _variant(
@@ -140,6 +153,8 @@ def render(
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines += [title, *("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)]
         order = [column for column in orders.get(title, ()) if column in columns]
+        if order:
+            lines.append("  Steps up in the paper, on Vimeo90K-Fast, and what they are here:")
         lines += [line for name in sets for line in _orderings(name, columns, order)] + [""]
     return "\n".join(lines)
 

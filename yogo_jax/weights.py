@@ -81,7 +81,7 @@ def load_weights(path: str | Path | None = None) -> tuple[ModelConfig, dict[str,
         with safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
             flat = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except (SafetensorError, OSError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, AttributeError, TypeError, ValueError) as error:
         raise UserError(f"{path}: not a readable safetensors file ({error})") from error
     if "config" not in header:
         raise UserError(f"{path}: names no network; weights of other projects go through `yogo convert` first")

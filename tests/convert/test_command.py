@@ -151,6 +151,51 @@ def test_code_in_a_file_is_not_run(tmp_path, capsys):
     assert "state_dict()" in captured.err
 
 
+def test_damaged_files_are_one_line(tensors, tmp_path):
+    """A byte changed or the end cut off, in both of PyTorch's formats: a state dict all the same, or a line."""
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    small = {"conv_first.weight": torch.zeros(1, 3, 3, 3), "conv_first.bias": torch.zeros(1)}
+    refused = []
+    for zipped in (True, False):
+        torch.save(small, tmp_path / "whole.pth", _use_new_zipfile_serialization=zipped)
+        whole = (tmp_path / "whole.pth").read_bytes()
+        for _ in range(60):
+            data = bytearray(whole)
+            data[rng.integers(len(data))] = rng.integers(256)
+            (tmp_path / "damaged.pth").write_bytes(
+                data[: rng.integers(1, len(data) + 1)] if rng.random() < 0.3 else data
+            )
+            try:
+                state_dict.read(tmp_path / "damaged.pth")
+            except UserError as error:
+                refused.append(str(error))
+    assert len(refused) > 10
+    assert all("damaged.pth" in line and "\n" not in line for line in refused)
+
+
+@pytest.mark.parametrize("strange", ["meta", "scalar", "not finite"])
+def test_strange_tensors_are_named(tensors, tmp_path, capsys, strange):
+    torch = pytest.importorskip("torch")
+    name = "forward_cell.fusion.weight"
+    own = {key: torch.from_numpy(array) for key, array in tensors.items()}
+    own[name] = {
+        "meta": torch.empty(2, 2, device="meta"),
+        "scalar": torch.tensor(1.0),
+        "not finite": own[name] * float("nan"),
+    }[strange]
+    torch.save(own, tmp_path / "weights.pth")
+    assert convert(tmp_path / "weights.pth", tmp_path / "jax.safetensors") in (1, 2)
+    assert name in capsys.readouterr().err
+    assert not (tmp_path / "jax.safetensors").exists()
+
+
+def test_our_own_files_take_no_key(tensors, tmp_path, capsys):
+    save_weights(tmp_path / "jax.safetensors", CONFIG, to_flax(tensors, CONFIG))
+    assert convert(tmp_path / "jax.safetensors", tmp_path / "back.safetensors", "--to", "torch", "--key", "ema") == 2
+    assert "takes no --key" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

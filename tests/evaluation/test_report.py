@@ -49,6 +49,19 @@ def page(runs):
     return build([runs / "tiny", runs / "blen"], runs / "page")
 
 
+def test_runs_that_do_not_fit_together_are_refused(runs, tmp_path):
+    shorter = tmp_path / "shorter"
+    shutil.copytree(runs / "clips" / "b", shorter / "clips" / "b")
+    shutil.copytree(runs / "clips" / "b", shorter / "others" / "c")
+    (shorter / "clips" / "b" / "15.png").unlink()
+    for name, message in (("clips", "not the same clip in all runs"), ("others", "no clip that all of them")):
+        score(
+            BASELINES["blend"], find_clips("folder", shorter / name), shorter / f"of {name}", devices=jax.devices()[:1]
+        )
+        with pytest.raises(UserError, match=message):
+            build([runs / "tiny", shorter / f"of {name}"], tmp_path / "page")
+
+
 def test_the_maps_are_the_networks_own(runs):
     """The image of the looked-into network is that of the plain one; the maps have its size and number."""
     model = network(runs / "tiny.safetensors")

@@ -99,7 +99,7 @@ def test_two_processes_give_the_same_results(clips, finished, tmp_path):
     ]
     assert [process.wait(300) for process in processes] == [0, 0]
     results = results_in(tmp_path / "0")
-    assert results["speed"]["devices"] == 2
+    assert results["speed"]["device"].startswith("2 × ")
     assert not (tmp_path / "1").exists()
     for part in ("total", "known", "made"):
         assert results[part] == pytest.approx(results_in(finished)[part], rel=1e-5)
@@ -113,6 +113,26 @@ def test_a_stopped_run_resumes(clips, finished, tmp_path):
     assert results_in(tmp_path)["clips"].keys() == {"a", "b"}
     assert results_in(tmp_path)["total"] == pytest.approx(results_in(finished)["total"], rel=1e-6)
     assert journal.read_text().splitlines(keepends=True)[:2] == lines[:2]
+
+
+def test_a_finished_run_keeps_what_it_cost(clips, finished, tmp_path):
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    score(BASELINES["blend"], find_clips("folder", clips), tmp_path)
+    assert results_in(tmp_path) == results_in(finished)
+
+
+def test_two_models_of_one_name_are_no_row(finished):
+    results = results_in(finished)
+    other = {**results, "model": {**results["model"], "baseline": "bicubic"}}
+    with pytest.raises(UserError, match="two models are called 'blend'"):
+        rows_of([results, other])
+
+
+def test_a_folder_that_is_a_file_is_one_line(clips, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    command = ["eval", "--model=blend", "--data=folder", f"--source={clips}", f"--out={tmp_path / 'file'}"]
+    assert main(command) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_another_runs_folder_is_refused(clips, finished):
@@ -176,6 +196,8 @@ def test_a_model_of_another_rate_is_refused(clips, tmp_path):
 
 
 def test_arguments_are_checked_first(capsys):
-    for wrong in (["--model=blend", "--weights=x"], ["--batch=0"]):
-        assert main(["eval", "--data=folder", "--source=.", "--out=x", *wrong]) == 2
-        assert wrong[-1].partition("=")[0] in capsys.readouterr().err
+    assert main(["eval", "--data=folder", "--source=.", "--out=x", "--model=blend", "--weights=x"]) == 2
+    assert "--weights" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["eval", "--data=folder", "--source=.", "--out=x", "--batch=0"])
+    assert "--batch" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """The ablations end to end at a tiny budget, their variants, and their tables."""
 
+import dataclasses
 import json
 
 import jax
@@ -10,6 +11,7 @@ from PIL import Image
 from data_pipelines.video_clips import VideoClips
 from scripts import ablations
 from yogo_jax.configuration import Config, DataConfig, OptimConfig, TrainConfig
+from yogo_jax.errors import UserError
 from yogo_jax.evaluation.clips import find_clips
 from yogo_jax.model.config import YOGOConfig
 
@@ -82,7 +84,8 @@ def test_it_trains_evaluates_and_resumes(footage, tmp_path):
     tests = [find_clips("folder", footage / "source")]
     results = ablations.run(config, tables, tests, [3], tmp_path)
     folder = tmp_path / "cell_order=fru" / "seed3"
-    assert {path.name for path in tmp_path.iterdir()} == {"cell_order=fru"}  # in both tables, and trained once
+    # In both tables, and trained once.
+    assert {path.name for path in tmp_path.iterdir()} == {"cell_order=fru", "budget.json"}
     psnr = json.loads((folder / "folder" / "results.json").read_text())["total"]["psnr_y"]
     assert results == {"Table 5": {"FRU": {"folder": [psnr]}}, "Figure 9": {"1 HFB": {"folder": [psnr]}}}
 
@@ -92,6 +95,9 @@ def test_it_trains_evaluates_and_resumes(footage, tmp_path):
     assert ablations.run(config, tables, tests, [3], tmp_path) == results  # scored again from its journal
     assert weights.stat().st_mtime_ns == before
     assert "1 HFB" in ablations.render(results, {})
+    longer = dataclasses.replace(config, train=dataclasses.replace(config.train, steps=2))
+    with pytest.raises(UserError, match="another config"):
+        ablations.run(longer, tables, tests, [3], tmp_path)
 
 
 def test_wrong_arguments_are_one_line(tmp_path, capsys):

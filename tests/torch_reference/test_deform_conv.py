@@ -45,6 +45,16 @@ def test_formula(backend):
     np.testing.assert_allclose(found, by_the_formula(x, offset, mask, weight, bias), atol=2e-5)
 
 
+def test_half_precision_loses_no_fraction_of_a_position():
+    """In bfloat16, a wide ramp that is moved by a quarter of a pixel is off by no more than its own rounding."""
+    x = torch.linspace(0, 1, 180).expand(1, 1, 4, 180)
+    offset = torch.tensor([0.0, 0.25]).view(1, 2, 1, 1).expand(1, 2, 4, 180)
+    arguments = (x, offset, torch.ones(1, 1, 4, 180), torch.ones(1, 1, 1, 1), torch.zeros(1))
+    exact = deform_conv.deform_conv2d(*arguments, backend="grid_sample")
+    half = deform_conv.deform_conv2d(*(a.bfloat16() for a in arguments), backend="grid_sample")
+    assert (half.float() - exact)[..., :-1].abs().max() < 2**-7
+
+
 def test_torchvision_by_name_where_it_is_not(monkeypatch):
     monkeypatch.setattr(deform_conv, "_torchvision_deform_conv2d", None)
     zeros = torch.zeros

@@ -5,6 +5,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from yogo_jax.cli.arguments import at_least
 from yogo_jax.configuration import load_config
 from yogo_jax.errors import UserError
 from yogo_jax.evaluation.clips import DATASETS, find_clips
@@ -23,12 +24,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, help="config file whose network is to run the weights")
     parser.add_argument("--name", help="what the table calls the model")
     parser.add_argument("--list", type=Path, help="list of Vimeo90K septuplets (default: in the source folder)")
-    parser.add_argument("--batch", type=int, default=1, help="windows at once on each device (default 1)")
+    parser.add_argument("--batch", type=at_least(1), default=1, help="windows at once on each device (default 1)")
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.batch < 1:
-        raise UserError(f"--batch {args.batch}: it takes 1 or more")
     if args.model != "network" and (args.weights or args.config):
         raise UserError(f"--model {args.model} is no network: it takes no --weights and no --config")
     distributed.initialise()
@@ -57,7 +56,7 @@ def _report(results: dict[str, Any]) -> str:
         "",
         render(rows_of([results])),
         "",
-        f"{speed['frames']} frames in {speed['seconds']:.1f} s on {speed['devices']} × {speed['device']}",
+        f"{speed['frames']} frames in {speed['seconds']:.1f} s on {speed['device']}",
         f"compilation {speed['compile_seconds']:.1f} s, not counted",
         f"peak memory of the {memory['of']} {memory['peak_bytes'] / 2**30:.2f} GiB",
     ]

@@ -13,13 +13,15 @@ from yogo_jax.errors import UserError
 
 def write(directory: Path, params: Any, config: ModelConfig) -> None:
     """Write parameters as step 0 of a run that `yogo train` can start from."""
-    if directory.exists() and any(directory.iterdir()):
-        raise UserError(f"{directory}: not empty; a checkpoint goes into a directory of its own")
+    if directory.is_file():
+        raise UserError(f"{directory}: a file; a checkpoint goes into a directory of its own")
     items = ocp.args.Composite(
         state=ocp.args.StandardSave({"params": params}),  # type: ignore[call-arg]
         config=ocp.args.JsonSave({"model": asdict(config)}),  # type: ignore[call-arg]
     )
     try:
+        if directory.exists() and any(directory.iterdir()):
+            raise UserError(f"{directory}: not empty; a checkpoint goes into a directory of its own")
         with ocp.CheckpointManager((directory / "checkpoints").absolute()) as manager:
             manager.save(0, args=items)
     except (OSError, ValueError) as error:

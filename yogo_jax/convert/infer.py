@@ -41,7 +41,7 @@ def _yogo(tensors: Mapping[str, np.ndarray], shared: dict[str, Any]) -> tuple[YO
     aligned = any(".pcd_align." in name for name in tensors)
     levels = max((int(m[1]) for m in map(re.compile(r".*\.L(\d)_dcnpack_1\.").match, tensors) if m), default=3)
     if "forward_cell.fusion.weight" in tensors:
-        interaction = "full" if tensors["forward_cell.fusion.weight"].shape[1] == 3 * filters else "none"
+        interaction = "full" if _size(tensors["forward_cell.fusion.weight"], 1) == 3 * filters else "none"
     else:
         interaction = "backward_only"
     direct = "direct.fusion.weight" in tensors
@@ -55,7 +55,7 @@ def _yogo(tensors: Mapping[str, np.ndarray], shared: dict[str, Any]) -> tuple[YO
         pyramid_levels=levels,
         missing_frame="learned" if learned else "mean",
         dfu_direction="both" if "backward_cell.dfu.0.fusion.weight" in tensors or not aligned else "hidden",
-        se_reduction=1 if gate is None else filters // max(gate.shape[0], 1),
+        se_reduction=1 if gate is None else filters // max(_size(gate, 0), 1),
         fusion="direct" if direct else "hybrid",
         interaction=interaction,
         cell_order="dfu_fru" if aligned else "fru",
@@ -75,6 +75,11 @@ def _deformable(tensors: Mapping[str, np.ndarray]) -> tuple[int, int]:
     for name, tensor in tensors.items():
         if name.endswith(".conv_offset_mask.weight"):
             kernel = tensors.get(name.replace(".conv_offset_mask.weight", ".weight"))
-            size = 1 if kernel is not None and kernel.shape[-1] == 1 else 3
-            return max(tensor.shape[0] // (3 * size**2), 1), size
+            size = 1 if kernel is not None and _size(kernel, -1) == 1 else 3
+            return max(_size(tensor, 0) // (3 * size**2), 1), size
     return 1, 3  # nothing is deformed
+
+
+def _size(tensor: np.ndarray, axis: int) -> int:
+    """Along an axis; 0 for a tensor that is not what its name says, which the list of mismatches then has."""
+    return tensor.shape[axis] if tensor.ndim == 4 else 0

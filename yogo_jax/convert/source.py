@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from yogo_jax.configuration import ModelConfig
 from yogo_jax.convert import checkpoint, state_dict, to_flax
 from yogo_jax.convert.infer import infer_config
@@ -39,8 +41,9 @@ def read_weights(
     content, named = ({}, None) if path.is_dir() else state_dict.read(path)
     ours = path.is_dir() or (named is not None and any("/" in name for name in content))
     if ours:
-        if config is not None:
-            raise UserError(f"{path}: it knows its network, and takes no --config")
+        for option, value in (("--config", config), ("--key", key), ("--rename-file", rename_file)):
+            if value is not None:
+                raise UserError(f"{path}: it knows its network and its names, and takes no {option}")
         return Source("jax", *(checkpoint.read(path) if path.is_dir() else load_weights(path)))
     if rename_file:
         content = Renaming(rename_file)(content)
@@ -58,4 +61,7 @@ def read_weights(
                 notes.append(f"no tensor tells {told}: --config sets it")
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
+    for name, tensor in tensors.items():
+        if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
+            raise UserError(f"{path}: {name} holds other than finite numbers")
     return Source("torch", config, to_flax(tensors, config), notes)

@@ -7,7 +7,6 @@ trainers: any nesting of mappings is looked through, and any prefix before the f
 import json
 import pickle
 import warnings
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -49,7 +48,7 @@ def _read_safetensors(path: Path) -> tuple[Tensors, ModelConfig | None]:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
         config = json.loads(header["config"]) if "config" in header else None
-    except (SafetensorError, OSError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, AttributeError, TypeError, ValueError) as error:
         raise UserError(f"{path}: not a readable safetensors file ({error})") from error
     return tensors, model_config(config) if isinstance(config, dict) else None
 
@@ -65,11 +64,14 @@ def _read_torch(path: Path) -> dict[str, Any]:
             f"{path}: holds more than tensors and plain values, and reading that would run its code; "
             "save its state_dict() alone"
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except Exception as error:  # a damaged file can fail in any way
         raise UserError(f"{path}: not a readable PyTorch file ({_first_sentence(error)})") from error
     if not isinstance(content, Mapping):
         raise UserError(f"{path}: holds a {type(content).__name__}, not a state dict")
-    return _arrays(content, torch)
+    try:
+        return _arrays(content, torch)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
 
 
 def _first_sentence(error: Exception) -> str:
@@ -84,7 +86,10 @@ def _arrays(content: Mapping, torch: Any) -> dict[str, Any]:
             result[str(name)] = _arrays(value, torch)
         elif isinstance(value, torch.Tensor) and value.layout == torch.strided and not value.is_quantized:
             value = value.detach()
-            result[str(name)] = (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+            try:
+                result[str(name)] = (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+            except (TypeError, RuntimeError) as error:
+                raise UserError(f"{name} holds no numbers that can be read ({value.dtype})") from error
     return result
 
 
@@ -134,11 +139,15 @@ def choose(content: Mapping[str, Any], key: str | None = None) -> tuple[str, Ten
 def write(path: Path, tensors: Mapping[str, np.ndarray], config: ModelConfig) -> None:
     """Write a PyTorch state dict, aside first and then moved into place. Safetensors name the config as well."""
     with written_aside(path) as aside:
-        if path.suffix == ".safetensors":
-            save_file(dict(tensors), aside, {"format": "pt", "config": json.dumps(asdict(config))})
-        else:
-            torch = require_torch()
-            torch.save({name: torch.from_numpy(array) for name, array in tensors.items()}, aside)
+        try:
+            if path.suffix == ".safetensors":
+                save_file(dict(tensors), aside, {"format": "pt", "config": json.dumps(asdict(config))})
+            else:
+                torch = require_torch()
+                torch.save({name: torch.from_numpy(array) for name, array in tensors.items()}, aside)
+        except (SafetensorError, RuntimeError) as error:  # a full disk, among others
+            raise UserError(f"{path}: cannot write weights here: {error}") from error
+        aside.chmod(0o644)  # safetensors makes it for its owner alone
 
 
 def require_torch() -> Any:

@@ -1,6 +1,6 @@
 """Where the clips of a test set lie, and how their frames are read: one at a time, each one checked.
 
-Nothing is converted on the way: a frame is 8-bit RGB, or its clip is refused with a line that says what it is.
+An image is 8-bit RGB, or its clip is refused with a line that says what it is. Videos are read as 8-bit RGB.
 """
 
 import functools
@@ -58,7 +58,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class TestSet:
-    """The clips of a test set that `source` holds, and the names of those that are not there."""
+    """The clips of a test set that `source` holds, by `listing` if one was given, and the names of those missing."""
 
     __test__ = False  # not a test case
 
@@ -66,6 +66,7 @@ class TestSet:
     source: Path
     clips: tuple[Clip, ...]
     missing: tuple[str, ...] = ()
+    listing: Path | None = None
 
 
 def find_clips(data: str, source: Path, listing: Path | None = None) -> TestSet:
@@ -94,7 +95,7 @@ def find_clips(data: str, source: Path, listing: Path | None = None) -> TestSet:
         missing = [name for name, files in candidates.items() if not files]
     if not clips:
         raise UserError(f"{source}: not one clip of {data} in it" + (f", such as {missing[0]}" if missing else ""))
-    return TestSet(data, source, tuple(clips), tuple(missing))
+    return TestSet(data, source, tuple(clips), tuple(missing), listing)
 
 
 def published_frames(data: str) -> dict[str, int]:

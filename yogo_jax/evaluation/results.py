@@ -19,10 +19,11 @@ import numpy as np
 
 from yogo_jax.errors import UserError
 from yogo_jax.evaluation.evaluate import METRICS, ClipScores
+from yogo_jax.files import written_aside
 
 
 class Journal:
-    """The clips done so far, on disk as soon as they are known.
+    """The clips done so far, on disk as soon as they are known, and what each session had cost by then.
 
     A line that a killed run left unfinished is dropped.
 
@@ -34,17 +35,27 @@ class Journal:
         self._path = folder / "journal.jsonl"
         self._writes = writes
         self.clips: dict[str, ClipScores] = {}
+        self.costs: list[dict[str, Any]] = []  # of each session that did a clip
         head = json.dumps(identity, sort_keys=True)
         lines = self._whole_lines()
         if lines and lines[0] != head:
             raise UserError(f"{self._path}: results of another run; choose another --out, or remove the folder")
         try:
-            self.clips = {line["name"]: ClipScores(**line) for line in map(json.loads, lines[1:])}
+            for line in map(json.loads, lines[1:]):
+                self._keep(line.pop("session"), line.pop("cost"), ClipScores(**line))
         except (ValueError, TypeError, KeyError) as error:
             raise UserError(f"{self._path}: damaged ({error}); remove it to start again") from error
+        self._session = len(self.costs)
         if writes and not lines:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._append(head)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                self._append(head)
+            except OSError as error:
+                raise UserError(f"{folder}: cannot write results here: {error.strerror}") from error
+
+    def _keep(self, session: int, cost: dict[str, Any], clip: ClipScores) -> None:
+        self.clips[clip.name] = clip
+        self.costs[session:] = [cost]
 
     def _whole_lines(self) -> list[str]:
         if not self._path.is_file():
@@ -55,11 +66,11 @@ class Journal:
             os.truncate(self._path, len(whole))
         return whole.decode(errors="replace").splitlines()
 
-    def add(self, clip: ClipScores) -> None:
-        """Keep a clip that has been scored."""
-        self.clips[clip.name] = clip
+    def add(self, clip: ClipScores, cost: dict[str, Any]) -> None:
+        """Keep a clip that has been scored, and what the session has cost so far."""
+        self._keep(self._session, cost, clip)
         if self._writes:
-            self._append(json.dumps(asdict(clip)))
+            self._append(json.dumps({**asdict(clip), "session": self._session, "cost": cost}))
 
     def _append(self, line: str) -> None:
         with self._path.open("a", encoding="utf-8") as file:
@@ -124,10 +135,9 @@ def _csv(rows: list[list[Any]]) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write aside, then move into place."""
-    aside = path.with_name(f".{path.name}.part")
-    aside.write_text(text, encoding="utf-8")
-    os.replace(aside, path)
+    """Write aside, then move into place. Raises UserError."""
+    with written_aside(path) as aside:
+        aside.write_text(text, encoding="utf-8")
 
 
 def read_results(folder: Path) -> dict[str, Any]:

@@ -39,6 +39,8 @@ def score(
     if test_set.missing:
         _warn(f"{test_set.source}: missing: {', '.join(test_set.missing)}")
     data = {"name": test_set.name, "source": str(test_set.source.resolve())}
+    if test_set.listing:
+        data["list"] = str(test_set.listing.resolve())
     identity = {key: value for key, value in model.identity.items() if key != "weights"}  # their hash is in it
     journal = Journal(folder, {"model": identity, "data": data}, writes=is_primary())
     done = np.array([clip.name in journal.clips for clip in test_set.clips])
@@ -54,7 +56,7 @@ def score(
                 failed[clip.name] = clip.error
                 _warn(clip.error)
             else:
-                journal.add(clip)
+                journal.add(clip, _cost(runner))
     if len(failed) == len(done):
         raise UserError(f"{test_set.source}: not one of {len(done)} clips can be scored")
     if not is_primary():
@@ -68,8 +70,8 @@ def score(
         "model": {"name": model.name, **model.identity, "parameters": model.size, "multiply_adds": model.multiply_adds},
         "data": {**data, "missing": list(test_set.missing), "failed": failed},
         **summarise(clips),
-        "speed": _speed(clips, runner),
-        "memory": _peak_memory(),
+        "speed": _speed(clips, journal.costs),
+        "memory": max((cost["memory"] for cost in journal.costs), key=lambda memory: memory["peak_bytes"]),
     }
     write_results(folder, clips, results)
     return results
@@ -80,16 +82,24 @@ def _warn(message: str) -> None:
         tqdm.write(f"yogo: {message}", file=sys.stderr)
 
 
-def _speed(clips: list[ClipScores], runner: Runner) -> dict[str, Any]:
-    """Frames of the set, each counted once, for a second in the model; compilation is not in it."""
+def _cost(runner: Runner) -> dict[str, Any]:
+    """What this session has cost up to now, and on what it runs."""
+    device = f"{runner.mesh.size} × {runner.mesh.devices.flat[0].device_kind}"
+    return {"compile_seconds": runner.compile_seconds, "device": device, "memory": _peak_memory()}
+
+
+def _speed(clips: list[ClipScores], costs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Frames of the set, each counted once, for a second in the model; compilation is not in it.
+
+    Of a run in several sessions, whichever devices each of them had.
+    """
     frames, seconds = sum(len(clip.known) for clip in clips), sum(clip.seconds for clip in clips)
     return {
         "fps": frames / seconds,
         "frames": frames,
         "seconds": seconds,
-        "compile_seconds": runner.compile_seconds,
-        "devices": runner.mesh.size,
-        "device": runner.mesh.devices.flat[0].device_kind,
+        "compile_seconds": sum(cost["compile_seconds"] for cost in costs),
+        "device": ", ".join(dict.fromkeys(cost["device"] for cost in costs)),
     }
 
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from yogo_jax.errors import UserError
+
 SETS = {
     "vid4": "Vid4",
     "vimeo90k-fast": "Vimeo90K-Fast",
@@ -54,10 +56,17 @@ def rows_of(runs: Iterable[dict[str, Any]]) -> list[Row]:
     """One row for each model of these results (`results.json`); its test sets share the row.
 
     Speed is the one on Vid4, as the paper measures it, or else that on the first set.
+
+    Raises:
+        UserError: two models of one name.
     """
     rows: dict[str, Row] = {}
+    seen: dict[str, str] = {}
     for run in runs:
         model, data = run["model"], run["data"]["name"]
+        identity = model.get("sha256") or model.get("baseline")
+        if seen.setdefault(model["name"], identity) != identity:
+            raise UserError(f"two models are called {model['name']!r}; `yogo eval --name` tells them apart")
         row = rows.setdefault(model["name"], Row(model["name"]))
         row.scores[data] = (run["total"]["psnr_y"], run["total"]["ssim_y"])
         if run["data"]["missing"] or run["data"]["failed"]:

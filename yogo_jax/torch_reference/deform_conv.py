@@ -59,12 +59,12 @@ def _by_grid_sample(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bia
     # grid_sample's coordinates with align_corners=False: the centre of pixel i lies at (2i + 1) / size - 1.
     grid = torch.stack(((2 * x_ + 1) / width - 1, (2 * y + 1) / height - 1), dim=-1)
     columns = F.grid_sample(
-        x.reshape(batch * groups, channels // groups, height, width),
-        grid.view(batch * groups, taps * height, width, 2).to(x.dtype),
+        x.reshape(batch * groups, channels // groups, height, width).to(precision),
+        grid.view(batch * groups, taps * height, width, 2),
         mode="bilinear",
         padding_mode="zeros",
         align_corners=False,
-    )
+    ).to(x.dtype)
     columns = columns.view(batch, groups, channels // groups, taps, height * width)
     columns = columns * mask.view(batch, groups, 1, taps, height * width)
     columns = columns.reshape(batch, channels * taps, height * width)

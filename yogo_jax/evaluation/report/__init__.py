@@ -75,16 +75,22 @@ def build(folders: Sequence[Path], out: Path, chosen: Sequence[str] | None = Non
             {"images": page.images(e), "crop": e.crop, "size": [e.truth.shape[1], e.truth.shape[0]]} for e in shown
         ],
     }
-    out.mkdir(parents=True, exist_ok=True)
     write_text(out / "index.html", page.render(f"Results on {SETS.get(data, data)}", sections, content))
     return out / "index.html"
 
 
 def _frames(drawn: dict[str, Path]) -> Frames:
-    """Scores of the clips that every run has."""
+    """Scores of the clips that every run has. Raises UserError where there is none, or their lengths differ."""
     by_method = {name: read_frames(folder) for name, folder in drawn.items()}
     first = next(iter(by_method.values()))
     common = [clip for clip in first if all(clip in clips for clips in by_method.values())]
+    if not common:
+        raise UserError(f"{', '.join(drawn)}: no clip that all of them were scored on")
+    for clip in common:
+        lengths = {name: len(clips[clip]["known"]) for name, clips in by_method.items()}
+        if len(set(lengths.values())) > 1:
+            told = ", ".join(f"{name} {length}" for name, length in lengths.items())
+            raise UserError(f"{clip} was not the same clip in all runs: frames of {told}")
     return {clip: {name: clips[clip] for name, clips in by_method.items()} for clip in common}
 
 
@@ -110,5 +116,6 @@ def _place(text: str, frames: Frames) -> tuple[str, int]:
 
 
 def _clips(run: dict[str, Any], source: Path | None) -> dict[str, Clip]:
-    found = find_clips(run["data"]["name"], source or Path(run["data"]["source"]))
+    listing = run["data"].get("list")
+    found = find_clips(run["data"]["name"], source or Path(run["data"]["source"]), Path(listing) if listing else None)
     return {clip.name: clip for clip in found.clips}
