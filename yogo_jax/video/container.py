@@ -1,9 +1,10 @@
-"""Opening a file as a container of media.
+"""Opening a file as a container of media, or as an image.
 
 The file may be made to do harm: FFmpeg is held to that one local file, and to formats that hold media themselves
 (no playlists that name other files).
 """
 
+import io
 import os
 import stat
 from pathlib import Path
@@ -19,6 +20,7 @@ _FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,h264,hevc,av1,obu,ivf,flv,live_flv,asf,ogg,gif,"
     "apng,dv,mxf,nut,wtv,rm,yuv4mpegpipe,mjpeg,mpegtsraw,vc1,h263,h261,dirac,rawvideo,swf,nsv,roq,vvc,evc"
 )
+_IMAGE_FORMATS = ",".join(f"{kind}_pipe" for kind in ("png", "jpeg", "tiff", "bmp", "webp", "ppm", "pgm", "pbm", "exr"))
 _TIMEOUT = 60.0  # seconds that opening, or one read, may take
 
 
@@ -52,6 +54,17 @@ def open_container(path: Path) -> InputContainer:
         )
     except (FFmpegError, OSError, ValueError) as error:
         raise UserError(f"{path} is not a video that FFmpeg can read ({reason(error)})") from None
+
+
+def open_image(path: Path) -> InputContainer:
+    """The image at `path`: its bytes alone, so that nothing in it or its name leads to other files. Raises UserError."""
+    check_file(path)
+    try:
+        # Without a name: FFmpeg would take "a%d.png" as a pattern.
+        content = io.BytesIO(path.read_bytes())
+        return av.open(content, options={"format_whitelist": _IMAGE_FORMATS, "protocol_whitelist": ""})
+    except (FFmpegError, OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as an image ({reason(error)})") from None
 
 
 def reason(error: Exception) -> str:

@@ -13,8 +13,9 @@ from av.error import FFmpegError
 
 from yogo_jax.errors import UserError
 from yogo_jax.video.colour import Colour, ToRGB, colour_of
+from yogo_jax.video.container import open_image, reason
 from yogo_jax.video.frames import Frame, Video
-from yogo_jax.video.reader import MAX_SIDE, exact
+from yogo_jax.video.reader import DECODER, MAX_SIDE, exact
 
 _ENDINGS = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".ppm", ".exr"}
 
@@ -69,11 +70,12 @@ class FolderReader:
 
 
 def _decode(path: Path) -> av.VideoFrame:
-    try:
-        with av.open(f"file:{path}", options={"protocol_whitelist": "file"}) as container:
+    with open_image(path) as container:
+        try:
+            container.streams.video[0].codec_context.options = dict(DECODER)
             return next(container.decode(video=0))
-    except (FFmpegError, OSError, StopIteration, ValueError, IndexError):
-        raise UserError(f"{path} cannot be read as an image") from None
+        except (FFmpegError, OSError, StopIteration, ValueError, IndexError) as error:
+            raise UserError(f"{path} cannot be read as an image ({reason(error)})") from None
 
 
 class PngFolder:

@@ -26,6 +26,9 @@ from yogo_jax.video.deinterlace import deinterlaced
 from yogo_jax.video.frames import Frame, Video
 
 MAX_SIDE = 16384
+DECODER = {"max_pixels": str(MAX_SIDE * MAX_SIDE)}
+"""Options of every decoder."""
+
 _LARGEST_TIME = 2**60  # ticks; beyond it sums overflow
 _LONGEST_FRAME = 2**31 - 1  # ticks; the most that MP4 holds. A longer leap is a damaged clock
 _LATE_CLOCK = 10  # seconds; broadcasts' clocks start anywhere, others near 0
@@ -128,7 +131,7 @@ class VideoReader:
         if stream.codec_context is None:
             raise UserError(f"{self.path}: its video is in a codec that this FFmpeg cannot decode")
         stream.thread_type = "AUTO"
-        stream.codec_context.options = {"max_pixels": str(MAX_SIDE * MAX_SIDE)}
+        stream.codec_context.options = dict(DECODER)
         return stream
 
     def _check_whole(self, stream: VideoStream) -> None:

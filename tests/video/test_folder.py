@@ -1,0 +1,56 @@
+"""Folders of images: what is read, what is refused, what pictures cannot carry."""
+
+import os
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from yogo_jax.errors import UserError
+from yogo_jax.video.folder import FolderReader
+
+
+@pytest.fixture
+def images(tmp_path):
+    """A folder of one good image, 6 wide and 4 high."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    PIL.Image.fromarray(np.full((4, 6, 3), 90, np.uint8)).save(folder / "0.png")
+    return folder
+
+
+def refused(folder) -> str:
+    with pytest.raises(UserError) as error:
+        list(FolderReader(folder, 25))
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "tif", "bmp", "webp", "ppm"])
+def test_the_kinds_of_images(images, ending):
+    PIL.Image.fromarray(np.full((4, 6, 3), 200, np.uint8)).save(images / f"1.{ending}")
+    frames = list(FolderReader(images, 25))
+    assert [round(frame.image.mean()) for frame in frames] == [90, pytest.approx(200, abs=2)]
+
+
+def test_what_is_not_an_image_is_refused(images):
+    os.mkfifo(images / "1.png")
+    assert "1.png is a pipe" in refused(images)
+    (images / "1.png").unlink()
+    (images / "1.jpg").write_text("ffconcat version 1.0\nfile 0.png\n")
+    assert "1.jpg cannot be read as an image" in refused(images)
+    (images / "1.jpg").unlink()
+    PIL.Image.fromarray(np.full((4, 6, 3), 200, np.uint8)).save(images / "1.png")
+    (images / "%d.png").write_bytes(b"")
+    assert "%d.png is empty" in refused(images)
+
+
+def test_a_name_is_no_pattern(images):
+    PIL.Image.fromarray(np.full((4, 6, 3), 200, np.uint8)).save(images / "%d.png")
+    levels = [round(frame.image.mean()) for frame in FolderReader(images, 25)]
+    assert sorted(levels) == [90, 200]
+
+
+def test_an_image_of_too_many_pixels_is_not_decoded(images):
+    PIL.Image.new("1", (16400, 16400)).save(images / "0.png")
+    assert "0.png cannot be read as an image" in refused(images)
