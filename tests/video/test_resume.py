@@ -1,6 +1,9 @@
 """Runs that are broken off: killed, out of space, changed; and what is left on the disk."""
 
+import dataclasses
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,12 +11,20 @@ import time
 from fractions import Fraction
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+import PIL.Image
 import pytest
 
 from yogo_jax.errors import UserError
+from yogo_jax.video.encoding import choose
+from yogo_jax.video.frames import Video
+from yogo_jax.video.job import Job
+from yogo_jax.video.network import Network
 from yogo_jax.video.options import Options
 from yogo_jax.video.pipeline import upscale_file
+from yogo_jax.video.segments import Segments
 
 # A run in a process of its own, slow enough to be killed midway.
 RUN = """
@@ -142,8 +153,6 @@ def test_folders_of_images_both_ways(tmp_path, pictures, make_video, nearest, pr
     upscale_file(
         tmp_path / "frames", tmp_path / "again", nearest, options(preset=None, scale_only=True, tile=(192, 256))
     )
-    import PIL.Image
-
     for number, path in enumerate(sorted((tmp_path / "again").iterdir())):
         expected = images[number // 2].repeat(16, 0).repeat(16, 1)
         np.testing.assert_array_equal(np.asarray(PIL.Image.open(path)), expected)
@@ -152,3 +161,126 @@ def test_folders_of_images_both_ways(tmp_path, pictures, make_video, nearest, pr
     (tmp_path / "frames" / "mine.txt").write_text("keep me")
     with pytest.raises(UserError, match=r"more than numbered PNG files \(mine\.txt\)"):
         upscale_file(source, tmp_path / "frames", nearest, options(preset=None, overwrite=True))
+
+
+@pytest.fixture
+def no_file_beyond():
+    """Sets the largest size a file may have, which stands for a full disk; taken back at the end."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_is_full_from_the_start(tmp_path, pictures, make_video, nearest, no_file_beyond):
+    source = make_video(tmp_path / "in.mp4", pictures(3))
+    for size in (0, 3000):  # not even the notes, and the notes alone
+        no_file_beyond(size)
+        with pytest.raises(UserError, match=r"out\.mp4 cannot be written: File too large"):
+            upscale_file(source, tmp_path / "out.mp4", nearest, options())
+        assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
+
+
+def test_full_while_joining_and_then_with_room(tmp_path, source, nearest, no_file_beyond):
+    output, work = tmp_path / "out.mp4", tmp_path / ".out.mp4.yogo"
+    upscale_file(source, tmp_path / "whole.mp4", nearest, options())
+    no_file_beyond((tmp_path / "whole.mp4").stat().st_size - 1)
+    with pytest.raises(UserError, match=r"out\.mp4 cannot be written: File too large"):
+        upscale_file(source, output, nearest, options())
+    assert sorted(path.name for path in work.iterdir()) == ["conditions.json", "lock", "segments", "tile.json"]
+    no_file_beyond(resource.RLIM_INFINITY)
+    assert upscale_file(source, output, nearest, options()).resumed == 249
+    assert output.read_bytes() == (tmp_path / "whole.mp4").read_bytes()
+
+
+@pytest.mark.parametrize("broken", ["", "[1, ", "[1]", "null"])
+def test_a_note_that_a_crash_left_broken_is_no_note(tmp_path, broken):
+    job = Job(tmp_path / "out.mp4", {}, False, folder=False)
+    (job.work / "tile.json").write_text(broken)
+    assert job.tile((48, 64)) == (48, 64)
+    assert job.tile((16, 16)) == (48, 64)
+    job.leave()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_lost_is_told_before_the_work(source, nearest, broken_off):
+    told = []
+
+    def stop(done, total, seconds):
+        assert len(told) == 1
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        upscale_file(source, broken_off, nearest, options(crf=30), stop, told.append)
+    assert told[0].startswith("the options and the encoder changed")
+
+
+def test_another_version_of_the_program_starts_afresh(source, nearest, broken_off):
+    record = broken_off.parent / f".{broken_off.name}.yogo" / "conditions.json"
+    record.write_text(record.read_text().replace(jax.__version__, "0.0.1"))
+    summary = upscale_file(source, broken_off, nearest, options())
+    assert (summary.resumed, summary.warnings[0][:19]) == (0, "the program changed")
+
+
+def test_an_output_inside_the_folder_of_images_goes_on(tmp_path, pictures, nearest):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number, image in enumerate(pictures(4)):
+        PIL.Image.fromarray(image).save(folder / f"{number}.png")
+
+    def stop(done, total, seconds):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        upscale_file(folder, folder / "out", nearest, options(preset=None), stop)
+    assert upscale_file(folder, folder / "out", nearest, options(preset=None)).resumed == 3
+
+
+def test_a_file_is_not_replaced_by_a_folder_nor_the_other_way(tmp_path, pictures, make_video, nearest):
+    source = make_video(tmp_path / "in.mp4", pictures(2))
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder.mp4").mkdir()
+    for name, wanted in (("file", "a folder of PNG"), ("folder.mp4", "a file")):
+        with pytest.raises(UserError, match=f"exists and is not {wanted}"):
+            upscale_file(source, tmp_path / name, nearest, options(overwrite=True))
+    assert (tmp_path / "file").read_text() == "mine"
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_too_little_memory_is_said_in_a_line(tmp_path, pictures, make_video):
+    source = make_video(tmp_path / "in.mp4", pictures(2))
+
+    def huge(frames):  # more than any machine has
+        large = jnp.sort(jnp.cos(jax.lax.iota(jnp.float32, 2**42)) * frames.mean())
+        return jnp.repeat(jnp.repeat(jnp.repeat(frames, 2, 1)[:, :-1], 4, 2), 4, 3) + large[0]
+
+    with pytest.raises(UserError, match=r"not enough memory for .*out\.mp4: use a smaller --memory or --tile"):
+        upscale_file(source, tmp_path / "out.mp4", Network(huge, "huge"), options())
+
+
+def test_times_of_a_resumed_run_rise(tmp_path, pictures):
+    """Where the input's times are too fine to divide, two can round to one: over the end of a segment as well."""
+    video = Video(64, 48, Fraction(1, 1000), Fraction(25))
+    encoding = dataclasses.replace(choose(video, (64, 48), 2, True, preset="ultrafast"), tick=Fraction(1, 2))
+    size = Segments(tmp_path / "segments", encoding)._size
+    for first in (0, size):
+        segments = Segments(tmp_path / "segments", encoding)
+        assert segments.done == first
+        for number in range(first, first + size):
+            segments.write(pictures(1)[0], number, 1)
+    times = np.concatenate([np.sort(part) for part in segments.times()])
+    assert (np.diff(times) > 0).all()
+
+
+def test_the_lock_is_held_until_the_folder_is_gone(tmp_path, monkeypatch):
+    job = Job(tmp_path / "out.mp4", {}, False, folder=False)
+    remove = shutil.rmtree
+
+    def watched(path, **more):
+        with pytest.raises(UserError, match="is being written by another run"):
+            Job(tmp_path / "out.mp4", {}, False, folder=False)
+        remove(path, **more)
+
+    monkeypatch.setattr(shutil, "rmtree", watched)
+    job.leave()
+    assert list(tmp_path.iterdir()) == []

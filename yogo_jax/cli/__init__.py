@@ -67,3 +67,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        print(f"yogo: {error.filename or args.command}: {error.strerror or error}", file=sys.stderr)
+        return 2

@@ -142,9 +142,10 @@ def _upscale(source: Path, output: Path, network, args: argparse.Namespace) -> N
             bar.set_postfix_str(f"{seconds / elapsed:.2g}× real time", refresh=False)
             bar.update(done - bar.n)
 
-        summary = upscale_file(source, output, network, options, progress)
-    for line in summary.warnings:
-        print(f"yogo: {line}", file=sys.stderr)
+        def tell(line: str) -> None:
+            bar.write(f"yogo: {line}", file=sys.stderr)
+
+        summary = upscale_file(source, output, network, options, progress, tell)
     if args.json:
         print(json.dumps(dataclasses.asdict(summary)), flush=True)
     else:

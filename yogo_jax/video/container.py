@@ -57,7 +57,7 @@ def open_container(path: Path) -> InputContainer:
 
 
 def open_image(path: Path) -> InputContainer:
-    """The image at `path`: its bytes alone, so that nothing in it or its name leads to other files. Raises UserError."""
+    """The image at `path`: its bytes alone, so nothing in it or its name leads to other files. Raises UserError."""
     check_file(path)
     try:
         # Without a name: FFmpeg would take "a%d.png" as a pattern.

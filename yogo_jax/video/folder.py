@@ -82,7 +82,7 @@ class PngFolder:
     """Numbered PNG files in `folder`; `done` of them are there and whole."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder, self._aside = folder, folder / "aside.part"
         folder.mkdir(exist_ok=True)
         self.done = 0
         while self._path(self.done).exists():
@@ -92,19 +92,19 @@ class PngFolder:
         """The next frame after those `done`; images carry no times."""
         del pts, duration
         target = self._path(self.done)
-        aside = target.with_suffix(".part")
-        with open(aside, "wb") as file:
+        with open(self._aside, "wb") as file:
             file.write(_png(image))
             file.flush()
             os.fsync(file.fileno())
-        os.replace(aside, target)
+        os.replace(self._aside, target)
         self.done += 1
 
     def finish(self) -> None:
         """Nothing is left in hand: every file is whole."""
 
     def abandon(self) -> None:
-        """Nothing is left in hand: every file is whole."""
+        """Give up the file in hand."""
+        self._aside.unlink(missing_ok=True)
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:06d}.png"

@@ -34,11 +34,9 @@ def fitting_tile(network: Network, height: int, width: int, dtype: np.dtype, opt
         return options.tile
     budget = available() // 2 if options.memory is None else options.memory
     pipeline = psutil.Process().memory_info().rss + pipeline_bytes(network, height, width, dtype, options)
-    room = budget - pipeline
+    room = (budget - pipeline - _COMPILER) // len(jax.devices())
     device = jax.devices()[0]
-    if device.platform == "cpu":
-        room = (room - _COMPILER) // len(jax.devices())
-    else:
+    if device.platform != "cpu" and room > 0:
         statistics = device.memory_stats() or {}
         room = int(_DEVICE_SHARE * (statistics.get("bytes_limit", room) - statistics.get("bytes_in_use", 0)))
     try:

@@ -1,15 +1,15 @@
 """A video from file to file: decoding, network and encoding side by side, with finished work kept."""
 
 import dataclasses
-import errno
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from importlib.metadata import version
 from pathlib import Path
 
 import av
-from av.error import FFmpegError
+import jax
 
 from yogo_jax.errors import UserError
 from yogo_jax.imaging import SCALE
@@ -17,7 +17,7 @@ from yogo_jax.video.copies import FORMATS, Timeline, check_streams
 from yogo_jax.video.encoding import Encoding, choose
 from yogo_jax.video.folder import FolderReader, PngFolder
 from yogo_jax.video.frames import Video
-from yogo_jax.video.job import Job, fingerprint
+from yogo_jax.video.job import Job, fingerprint, in_words
 from yogo_jax.video.memory import AHEAD, fitting_tile
 from yogo_jax.video.mux import assemble
 from yogo_jax.video.network import Network, tiled
@@ -68,10 +68,12 @@ def upscale_file(
     network: Network,
     options: Options,
     progress: Progress = lambda done, total, seconds: None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Summary:
     """Upscale the video file or folder of images `source` into `output`.
 
-    OUTPUT's ending says what becomes of it: .mp4 or .mkv is a video, none is a folder of PNG files.
+    OUTPUT's ending says what becomes of it: .mp4 or .mkv is a video, none is a folder of PNG files. `tell` gets the
+    summary's warnings, each as soon as it is sure.
 
     Raises UserError on anything in the input, the options or the file system that stops the work. Finished
     work is kept then, and the same call goes on from it.
@@ -84,12 +86,17 @@ def upscale_file(
     if encoding is not None and source.is_file():
         check_streams(source, output, options.drop)
     fitting = fitting_tile(network, video.height, video.width, video.dtype, options)
-    job = Job(output, _conditions(source, network, options, encoding), options.overwrite)
-    tile = job.tile(fitting)
-    sink = PngFolder(job.folder / "frames") if encoding is None else Segments(job.folder / "segments", encoding)
-    summary = Summary(str(source), str(output), resumed=sink.done, tile=tile)
-    counts, begin, end = Counts(), 0, 0
+    conditions = _conditions(source, network, options, encoding)
+    job = Job(output, conditions, options.overwrite, folder=encoding is None)
+    summary = Summary(str(source), str(output))
+    if job.afresh:
+        summary.warnings.append(job.afresh)
+        tell(job.afresh)
+    sink, counts, begin, end = None, Counts(), 0, 0
     try:
+        tile = summary.tile = job.tile(fitting)
+        sink = PngFolder(job.work / "frames") if encoding is None else Segments(job.work / "segments", encoding)
+        summary.resumed = sink.done
         work = tiled(network, tile, options)
         rendered = render(prefetch(reader, AHEAD), work, Rendering.of(network, options), counts, sink.done)
         for shown, image in prefetch(rendered, AHEAD):
@@ -103,19 +110,29 @@ def upscale_file(
             progress(summary.frames_out, _expected(video, network.rate, options), seconds)
         sink.finish()
         if isinstance(sink, Segments):
-            finished = job.folder / f"finished{output.suffix.lower()}"
+            finished = job.work / f"finished{output.suffix.lower()}"
             timeline = _timeline(begin, end, tick, options)
-            assemble(finished, sink, source if source.is_file() else None, video.display_matrix, timeline, options.drop)
+            try:
+                assemble(
+                    finished, sink, source if source.is_file() else None, video.display_matrix, timeline, options.drop
+                )
+            except BaseException:
+                finished.unlink(missing_ok=True)  # it would keep a full disk full
+                raise
         else:
-            finished = job.folder / "frames"
+            finished = job.work / "frames"
         job.place(finished)
     except BaseException as error:
-        sink.abandon()
-        job.leave(keep=sink.done > 0)
-        raise _told(error, output) from error
-    summary.warnings = [line for line in (job.afresh, *reader.warnings) if line]
+        if sink is not None:
+            sink.abandon()
+        job.leave()
+        raise in_words(error, output) from error
+    for line in reader.warnings:
+        summary.warnings.append(line)
+        tell(line)
     summary.frames_in, summary.cuts, summary.duplicates = counts.frames, counts.cuts, counts.duplicates
     summary.damaged = reader.damaged
+    summary.resumed = min(summary.resumed, summary.frames_out)  # a last segment need not be full
     summary.video_seconds = float((end - begin) * tick)
     summary.seconds, summary.network_seconds = time.perf_counter() - began, work.seconds
     return summary
@@ -165,6 +182,7 @@ def _conditions(source: Path, network: Network, options: Options, encoding: Enco
         "the weights": network.identity,
         "the options": repr((rest, network.rate)),
         "the encoder": repr((encoding, av.library_versions)),
+        "the program": repr((version("yogo-jax"), jax.__version__, jax.devices()[0].platform)),
     }
 
 
@@ -182,12 +200,3 @@ def _expected(video: Video, rate: int, options: Options) -> int | None:
     seconds = min(filter(None, (video.duration, options.end))) - options.start
     made = 0 if options.scale_only else rate - 1
     return max(1, round(seconds * video.rate * (1 + made)) - made)
-
-
-def _told(error: BaseException, output: Path) -> BaseException:
-    """An error of the system or of FFmpeg while writing, in words; others as they are."""
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return UserError(f"no space left for {output}: free some and give the same command again to go on")
-    if isinstance(error, (OSError, FFmpegError)):
-        return UserError(f"{output} cannot be written: {error.strerror or error}")
-    return error

@@ -47,7 +47,8 @@ class Segments:
         while self._path(self._count).exists():
             self._count += 1
         self._open: _Segment | None = None
-        self._last: int | None = None
+        before = read(self._path(self._count - 1), data=False) if self._count else ()
+        self._last = max((packet.pts for packet in before), default=None)
         self._from_rgb = FromRGB(encoding.colour, encoding.pix_fmt)
 
     @property
