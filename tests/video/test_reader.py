@@ -144,17 +144,20 @@ def test_a_part_is_the_same_frames(tmp_path, pictures, make_video, name, codec):
         assert all(np.array_equal(a.image, b.image) for a, b in zip(part, expected, strict=True))
 
 
-def test_interlaced_video_is_woven(tmp_path, pictures, make_video):
-    """Two fields of different times: combed when taken as one frame."""
-    images = pictures(8)
-    combed = [a.copy() for a in images[:-1:2]]
-    for whole, later in zip(combed, images[1::2], strict=True):
+def interlaced(stream):
+    stream.codec_context.flags |= av.codec.context.Flags.interlaced_dct | av.codec.context.Flags.interlaced_me
+
+
+def combed(images):
+    """Two fields of different times in each."""
+    frames = [image.copy() for image in images[:-1:2]]
+    for whole, later in zip(frames, images[1::2], strict=True):
         whole[1::2] = later[1::2]
+    return frames
 
-    def fields(stream):
-        stream.codec_context.flags |= av.codec.context.Flags.interlaced_dct | av.codec.context.Flags.interlaced_me
 
-    source = make_video(tmp_path / "in.mpg", combed, codec="mpeg2video", configure=fields)
+def test_interlaced_video_is_woven(tmp_path, pictures, make_video):
+    source = make_video(tmp_path / "in.mpg", combed(pictures(8)), codec="mpeg2video", configure=interlaced)
 
     def combs(reader):
         frames = [frame.image.astype(int) for frame in reader]
@@ -164,6 +167,45 @@ def test_interlaced_video_is_woven(tmp_path, pictures, make_video):
     woven = VideoReader(source)
     assert combs(woven) < combs(VideoReader(source, deinterlace=False)) / 1.5
     assert "interlaced" in woven.warnings[0]
+
+
+@pytest.mark.parametrize("name", ["in.avi", "in.mkv"])
+def test_interlaced_video_keeps_its_times(tmp_path, pictures, make_video, name):
+    """bwdif counts in half ticks: 1/50 where the AVI counts 1/25."""
+    source = make_video(tmp_path / name, combed(pictures(40)), codec="mpeg2video", configure=interlaced)
+    kept, woven = (VideoReader(source, deinterlace=deinterlace) for deinterlace in (False, True))
+    times = [(frame.pts, frame.duration) for frame in woven]
+    assert times == [(frame.pts, frame.duration) for frame in kept]
+    assert (sum(times[-1]) - times[0][0]) * woven.video.time_base == Fraction(4, 5)
+
+
+def test_interlaced_after_progressive_and_too_small(tmp_path, pictures, make_video):
+    parts = tmp_path / "in.ts"
+    for configure in (lambda stream: None, interlaced):
+        part = make_video(tmp_path / "part.ts", combed(pictures(16)), codec="mpeg2video", configure=configure)
+        parts.write_bytes((parts.read_bytes() if parts.exists() else b"") + part.read_bytes())
+    reader = VideoReader(parts)
+    woven, kept = list(reader), list(VideoReader(parts, deinterlace=False))
+    assert "interlaced" in reader.warnings[0]
+    assert [frame.pts for frame in woven] == [frame.pts for frame in kept]
+    same = [np.array_equal(a.image, b.image) for a, b in zip(woven, kept, strict=True)]
+    assert all(same[:7])  # the decoder loses a frame where the streams meet
+    assert not any(same[7:])
+    small = make_video(
+        tmp_path / "small.mkv", [np.zeros((4, 16, 3), np.uint8)] * 3, codec="mpeg2video", configure=interlaced
+    )
+    with av.open(str(small)) as container:
+        assert all(frame.interlaced_frame for frame in container.decode(video=0))
+    assert len(list(VideoReader(small))) == 3
+
+
+def test_a_part_of_a_stream_without_times(tmp_path, pictures, make_video):
+    source = make_video(tmp_path / "in.h264", pictures(20), options={"bf": "0"})
+    whole = list(VideoReader(source))
+    part = list(VideoReader(source, 0.4, 0.6))
+    assert [frame.pts for frame in part] == [frame.pts for frame in whole[10:15]]
+    assert all(np.array_equal(a.image, b.image) for a, b in zip(part, whole[10:15], strict=True))
+    assert len(part) == 5
 
 
 def test_transparency_is_dropped_and_said(tmp_path, make_video):

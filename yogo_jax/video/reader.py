@@ -67,7 +67,7 @@ class VideoReader:
         deinterlace: bool = True,
         tolerant: bool = False,
     ) -> None:
-        self.path, self._start = path, exact(start)
+        self.path, self._start, self._deinterlace = path, exact(start), deinterlace
         self._end = None if end is None else exact(end)
         self.damaged = 0
         self.warnings: list[str] = []
@@ -80,8 +80,7 @@ class VideoReader:
             if frame is None:
                 raise UserError(f"{path} has no frame that can be decoded: the file is damaged or empty")
             self.video = self._describe(container, stream, frame)
-            self._origin = self._ticks(frame) or 0
-            self._deinterlace = deinterlace and (frame.interlaced_frame or _has_fields(stream))
+            self._origin = self._ticks(frame, frame.pts) or 0
         self.damaged = 0
 
     def __iter__(self) -> Iterator[Frame]:
@@ -91,13 +90,17 @@ class VideoReader:
                 frames = self._entered(container, stream, early)
                 if frames is None:
                     continue
-                if self._deinterlace:
-                    self._warn(
-                        f"{self.path}: interlaced; its fields are woven into whole frames (--interlaced keeps them)"
-                    )
-                    frames = deinterlaced(frames, stream)
-                yield from self._timed(frames)
+                yield from self._timed(self._woven(frames, stream) if self._deinterlace else frames)
                 return
+
+    def _woven(self, frames: Iterator[av.VideoFrame], stream: VideoStream) -> Iterator[av.VideoFrame]:
+        begun = f"{self.path}: interlaced; its fields are woven into whole frames (--interlaced keeps them)"
+        try:
+            yield from deinterlaced(frames, stream, lambda: self._warn(begun))
+        except FFmpegError as error:
+            raise UserError(
+                f"{self.path}: its fields cannot be woven ({reason(error)}): --interlaced keeps them"
+            ) from None
 
     def _entered(
         self, container: InputContainer, stream: VideoStream, early: int | None
@@ -117,7 +120,7 @@ class VideoReader:
             return None
         frames = self._decode(container, stream)
         first = next(frames, None)
-        ticks = None if first is None else self._ticks(first)
+        ticks = None if first is None else self._ticks(first, first.pts)
         if first is None or ticks is None or ticks * self.video.time_base > origin + self._start:
             return None
         self.damaged = 0  # what could not be decoded here lacked the frames before it
@@ -176,14 +179,16 @@ class VideoReader:
         video = self.video
         to_rgb = ToRGB(video.colour, video.width, video.height)
         step = max(1, round(1 / video.rate / video.time_base))
-        last, end = None, Fraction(0)
+        last, end = None, None
         for frame in frames:
-            pts = self._ticks(frame)
+            pts = self._ticks(frame, frame.pts)
             if last is None:
                 pts = self._origin if pts is None else pts
             elif pts is None or not 0 < pts - last <= _LONGEST_FRAME:
                 pts = last + step
-            duration = frame.duration if 0 < frame.duration <= _LONGEST_FRAME else step
+            last = pts
+            duration = self._ticks(frame, frame.duration) or 0
+            duration = duration if 0 < duration <= _LONGEST_FRAME else step
             seconds = (pts - self._origin) * video.time_base
             if self._end is not None and seconds >= self._end:
                 return
@@ -200,9 +205,9 @@ class VideoReader:
                 raise UserError(
                     f"{self.path}: pixel format {frame.format.name} cannot be read ({reason(error)})"
                 ) from None
-            last, end = pts, seconds + duration * video.time_base
+            end = seconds + duration * video.time_base
             yield Frame(image, pts, duration)
-        if last is None:
+        if end is None:
             raise UserError(f"{self.path} has no frame between the times asked for")
         self._tell_of_losses(float(end))
 
@@ -214,10 +219,11 @@ class VideoReader:
         if claimed - end > max(_TOO_SHORT, claimed / 20):
             self._warn(f"{self.path}: its video ends after {end:.1f} s of the {claimed:.1f} s that the file claims")
 
-    def _ticks(self, frame: av.VideoFrame) -> int | None:
-        if frame.pts is None or frame.time_base is None or abs(frame.pts) > _LARGEST_TIME:
+    def _ticks(self, frame: av.VideoFrame, time: int | None) -> int | None:
+        """A time of the frame's, which a filter may count more finely, in the video's ticks."""
+        if time is None or frame.time_base is None or abs(time) > _LARGEST_TIME:
             return None
-        return round(frame.pts * frame.time_base / self.video.time_base)
+        return round(time * frame.time_base / self.video.time_base)
 
     def _describe(self, container: InputContainer, stream: VideoStream, frame: av.VideoFrame) -> Video:
         if max(frame.width, frame.height) > MAX_SIDE:
@@ -255,10 +261,6 @@ class VideoReader:
     def _warn(self, line: str) -> None:
         if line not in self.warnings:
             self.warnings.append(line)
-
-
-def _has_fields(stream: VideoStream) -> bool:
-    return stream.codec_context.field_order > 1  # 0 is unknown, 1 progressive
 
 
 def _clock_start(container: InputContainer) -> Fraction:
