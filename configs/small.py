@@ -4,9 +4,9 @@ yogo data build video_clips --source CLIPS --data-dir data \
     --held-out davis/dog davis/motocross-jump davis/tennis flutter/butterfly.mp4
 yogo train --config configs/small.py --workdir runs/small
 
-0.8 M parameters, 0.07 T multiply-adds: a twentieth of YOGO-64's. About a second and a half a step on one core of
-a current server. No run of this recipe has been scored yet; the packaged weights are of this network, from a shorter
-training: yogo_jax/pretrained/default.md.
+0.6 M parameters, 0.067 T multiply-adds: a twentieth of YOGO-64's. About a second a step on one core of a current
+server. No run of this recipe has been scored yet; the packaged weights are of this network with `dcn_size` 3, from a
+shorter training: yogo_jax/pretrained/default.md.
 """
 
 from yogo_jax.configuration import base
@@ -21,7 +21,7 @@ def get_config():
     config.model.frb_forward = 2
     config.model.hfbs = 3
     config.model.dfu_direction = "hidden"  # Eq. 1 as written, half of the aligner's cost
-    config.model.dcn_size = 1  # a flow for each group: the nine samples of 3×3 take a third of a step
+    config.model.dcn_size = 1  # a flow for each group: nine samples take a fifth to a third of a step more
     config.model.recon = "light"
     config.model.image_skip = "interpolate"  # starts as the classical baseline
     config.data.train = ("video_clips/train",)
