@@ -1,13 +1,16 @@
 """The command itself, with a real network of random weights."""
 
+import argparse
 import json
 from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
 import pytest
 
-from yogo_jax.cli import main
+from yogo_jax.cli import main, upscale
 
 
 @pytest.fixture
@@ -49,6 +52,17 @@ def test_a_preview_is_side_by_side(tmp_path, clip, weights):
     assert len(frames) <= 3
 
 
+@pytest.mark.parametrize(("part", "expected"), [([], (2, 6)), (["--start", "1", "--end", "3"], (1, 3))])
+def test_a_preview_keeps_to_the_part(part, expected, monkeypatch):
+    parser = argparse.ArgumentParser()
+    upscale.configure(parser)
+    arguments = parser.parse_args(["in.mp4", "out.mp4", "--preview", *part])
+    reader = SimpleNamespace(video=SimpleNamespace(duration=8.0))
+    monkeypatch.setattr("yogo_jax.video.pipeline.open_source", lambda source, options: reader)
+    options = upscale._options(Path("in.mp4"), arguments)
+    assert (options.start, options.end) == expected
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -70,6 +84,11 @@ def test_a_preview_is_side_by_side(tmp_path, clip, weights):
         (["{clip}", "/proc/nowhere/out.mp4"], "cannot be written"),
         (["{clip}", "out.mp4", "--preview", "0"], "a preview lasts more than 0 seconds"),
         (["{clip}", "out.mp4", "--rate", "3"], "makes one frame between two: a rate of 2"),
+        (["{clip}", "out.mp4", "--drop", "99"], "has streams 0 to 0"),
+        (["{clip}", "x" * 300 + ".mp4"], "File name too long"),
+        (["{clip}", "x" * 251 + ".mp4"], "File name too long"),  # the folder beside it
+        (["x" * 300, "out.mp4"], "File name too long"),
+        (["{clip}/clip.mp4", "out.mp4"], "clip.mp4 cannot be read: Not a directory"),
     ],
 )
 def test_one_clear_line(tmp_path, monkeypatch, clip, weights, capsys, arguments, message):

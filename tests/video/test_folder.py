@@ -1,13 +1,17 @@
 """Folders of images: what is read, what is refused, what pictures cannot carry."""
 
 import os
+from fractions import Fraction
 
+import av
 import numpy as np
 import PIL.Image
 import pytest
 
 from yogo_jax.errors import UserError
 from yogo_jax.video.folder import FolderReader
+from yogo_jax.video.options import Options
+from yogo_jax.video.pipeline import upscale_file
 
 
 @pytest.fixture
@@ -54,3 +58,22 @@ def test_a_name_is_no_pattern(images):
 def test_an_image_of_too_many_pixels_is_not_decoded(images):
     PIL.Image.new("1", (16400, 16400)).save(images / "0.png")
     assert "0.png cannot be read as an image" in refused(images)
+
+
+@pytest.mark.parametrize(("degrees", "mirrored"), [(90, False), (180, False), (270, False), (0, True), (90, True)])
+def test_pictures_are_turned_as_players_turn_the_video(tmp_path, make_video, nearest, degrees, mirrored):
+    image = np.random.default_rng(0).integers(0, 255, (2, 3, 3), dtype=np.uint8).repeat(16, 0).repeat(16, 1)
+
+    def turned(stream):
+        stream.set_display_rotation(degrees, hflip=mirrored)
+        stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
+
+    source = make_video(tmp_path / "in.mov", [image], codec="png", pix_fmt="rgb24", configure=turned)
+    summary = upscale_file(source, tmp_path / "out", nearest, Options(tile=(32, 48), overlap=8))
+    with av.open(str(source)) as container:
+        frame = next(container.decode(video=0))
+    assert mirrored or frame.rotation % 360 == degrees  # anticlockwise
+    expected = np.rot90(image.repeat(4, 0).repeat(4, 1), degrees // 90)
+    expected = expected[:, ::-1] if mirrored else expected
+    np.testing.assert_array_equal(np.asarray(PIL.Image.open(tmp_path / "out" / "000000.png")), expected)
+    assert [line for line in summary.warnings if "pixel aspect ratio 4/3" in line]

@@ -5,6 +5,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from yogo_jax.errors import UserError
 from yogo_jax.video import hdr
@@ -39,6 +40,8 @@ def test_all_that_goes_along(tmp_path, bicubic, pictures, make_video, probe):
         context.sample_aspect_ratio = Fraction(16, 15)
         context.colorspace, context.color_primaries, context.color_trc, context.color_range = 5, 5, 6, 1
         stream.set_display_rotation(90)
+        stream.metadata.update({"title": "From the roof", "language": "ger", "BPS": "12345"})
+        stream.disposition = Disposition.default | Disposition.original
 
     source = make_video(
         tmp_path / "in put – ü.mkv",
@@ -63,7 +66,11 @@ def test_all_that_goes_along(tmp_path, bicubic, pictures, make_video, probe):
         ]
         kept = {name.lower(): text for name, text in container.metadata.items()}
         assert (kept["title"], kept["artist"]) == ("A tape", "me")
-        assert container.streams.video[0].sample_aspect_ratio == Fraction(16, 15)
+        video = container.streams.video[0]
+        assert video.sample_aspect_ratio == Fraction(16, 15)
+        assert (video.metadata["title"], video.metadata["language"]) == ("From the roof", "ger")
+        assert "BPS" not in video.metadata
+        assert video.disposition == Disposition.default | Disposition.original
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265", "libsvtav1", "ffv1"])
@@ -92,6 +99,10 @@ def test_what_mp4_cannot_hold_is_said_first(tmp_path, bicubic, pictures, make_vi
     source = make_video(tmp_path / "in.mkv", pictures(3), audio="aac", subtitles=words)
     with pytest.raises(UserError, match=r"mp4 cannot hold stream 2 .*srt.*--drop 2 or name the output \.mkv"):
         upscale_file(source, tmp_path / "out.mp4", bicubic, Options(**FAST))
+    with pytest.raises(UserError, match=r"--drop 99: .*in\.mkv has streams 0 to 2"):
+        upscale_file(source, tmp_path / "out.mp4", bicubic, Options(**FAST, drop=frozenset({2, 99})))
+    with pytest.raises(UserError, match=r"--drop 0: that stream of .*in\.mkv is the video itself"):
+        upscale_file(source, tmp_path / "out.mp4", bicubic, Options(**FAST, drop=frozenset({0})))
     upscale_file(source, tmp_path / "out.mp4", bicubic, Options(**FAST, drop=frozenset({2})))
     assert probe(tmp_path / "out.mp4").streams == ["video:h264", "audio:aac"]
 
@@ -163,6 +174,8 @@ def test_hdr10_passes_or_is_refused(tmp_path, bicubic, pictures, make_video, pro
         assert found.light == (1000, 400)
     with pytest.raises(UserError, match="ffv1 cannot carry the HDR10 metadata"):
         upscale_file(source, tmp_path / "out.mkv", bicubic, Options(codec="ffv1"))
+    with pytest.raises(UserError, match=r"a folder of PNG cannot carry HDR .*\.mp4 or \.mkv"):
+        upscale_file(source, tmp_path / "out", bicubic, Options())
 
 
 def test_nothing_is_blended_across_a_cut(tmp_path, bicubic, pictures, make_video, probe):

@@ -32,13 +32,14 @@ def test_tiled_equals_whole(bicubic, dtype, height, width):
     results = dict(network(enumerate(windows)))
     assert list(results) == [0, 1, 2]
     for number, window in enumerate(windows):
-        whole = bicubic.apply(jnp.asarray(np.stack(window)[None], jnp.float32) / white)[0]
+        # A frame smaller than a tile is padded by its edge, which is not the mirror of the bicubic.
+        missing = [(0, max(0, 32 - length)) for length in (height, width)]
+        padded = np.pad(np.stack(window), [(0, 0), *missing, (0, 0)], mode="edge")
+        whole = bicubic.apply(jnp.asarray(padded[None], jnp.float32) / white)[0, :, : 4 * height, : 4 * width]
         whole = np.round(np.clip(whole, 0, 1) * white).astype(int)
         tiled = np.stack([to_image(frame, np.dtype(dtype)) for frame in results[number]]).astype(int)
         assert tiled.shape == (7, 4 * height, 4 * width, 3)
-        # The edge padding of a tile larger than the frame is not the mirror of the bicubic.
-        inner = tiled[:, : 4 * height - 8 or None, : 4 * width - 8 or None] if min(height, width) > 9 else tiled[:, :0]
-        assert np.abs(inner - whole[:, : inner.shape[1], : inner.shape[2]]).max(initial=0) <= white / 255
+        assert np.abs(tiled - whole).max() <= white / 255
 
 
 def test_the_devices_share_the_tiles_of_several_windows():

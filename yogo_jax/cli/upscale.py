@@ -116,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
     for source, output in jobs:
         try:
             _upscale(source, output, network, args)
-        except UserError as error:
+        except (UserError, OSError) as error:
             if len(jobs) == 1:
                 raise
             print(f"yogo: {error}", file=sys.stderr)
@@ -179,9 +179,9 @@ def _options(source: Path, args: argparse.Namespace) -> Options:
     length = open_source(source, options).video.duration
     if length is None:
         raise UserError(f"{source} does not say how long it is: use --start and --end for a part of it")
-    begin = options.start
-    middle = (begin + min(length, options.end or length)) / 2
-    start, end = max(begin, middle - args.preview / 2), middle + args.preview / 2
+    begin, last = options.start, min(length, options.end or length)
+    middle = (begin + last) / 2
+    start, end = max(begin, middle - args.preview / 2), min(last, middle + args.preview / 2)
     return dataclasses.replace(options, start=start, end=end, side_by_side=True)
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.stream import Disposition
+from av.video.stream import VideoStream
 
 from yogo_jax.errors import UserError
 
@@ -54,6 +56,14 @@ def open_container(path: Path) -> InputContainer:
         )
     except (FFmpegError, OSError, ValueError) as error:
         raise UserError(f"{path} is not a video that FFmpeg can read ({reason(error)})") from None
+
+
+def main_video(container: InputContainer) -> VideoStream | None:
+    """The video stream that players show: the default one or else the first; no cover pictures."""
+    candidates = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    return max(
+        candidates, key=lambda stream: (bool(stream.disposition & Disposition.default), -stream.index), default=None
+    )
 
 
 def open_image(path: Path) -> InputContainer:

@@ -14,13 +14,16 @@ from av.error import FFmpegError
 from av.stream import Stream
 
 from yogo_jax.errors import UserError
-from yogo_jax.video.container import open_container
+from yogo_jax.video.container import main_video, open_container
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mkv": "matroska"}
 """Output containers by the ending of the name."""
 
-# What a muxer writes itself, or what is no longer true of the output.
-_STALE = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate"}
+# Beginnings of what a muxer writes itself, or what is no longer true of the output (statistics of Matroska).
+_STALE = (
+    *("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate"),
+    *("bps", "number_of_frames", "number_of_bytes", "_statistics"),
+)
 
 _LARGEST_TIME = 2**60  # ticks; beyond it sums overflow
 _TRIED_PACKETS = 500  # from the beginning of the input, to see what the output's container makes of them
@@ -41,9 +44,15 @@ class Timeline:
 
 
 def check_streams(source: Path, output: Path, drop: frozenset[int]) -> None:
-    """Raises UserError when a stream of `source` cannot go into `output` as it is: a trial, in memory."""
+    """Raises UserError when a stream of `source` cannot go into `output` as it is, or be dropped; tried in memory."""
     output_format = FORMATS[output.suffix.lower()]
     with open_container(source) as container:
+        video = main_video(container)
+        for index in sorted(drop):
+            if index >= len(container.streams):
+                raise UserError(f"--drop {index}: {source} has streams 0 to {len(container.streams) - 1}")
+            if video is not None and index == video.index:
+                raise UserError(f"--drop {index}: that stream of {source} is the video itself")
         streams = copied_streams(container, output_format, drop)
         playing = [stream for stream in streams if stream.type != "attachment"]
         first: dict[int, av.Packet] = {}
@@ -110,7 +119,7 @@ def copied_packets(
 
 def kept_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     """Without what the muxer writes itself, or what is no longer true."""
-    return {name: value for name, value in metadata.items() if name.lower() not in _STALE}
+    return {name: value for name, value in metadata.items() if not name.lower().startswith(_STALE)}
 
 
 def kept_chapters(chapters: list, timeline: Timeline) -> list:

@@ -78,10 +78,41 @@ def _decode(path: Path) -> av.VideoFrame:
             raise UserError(f"{path} cannot be read as an image ({reason(error)})") from None
 
 
-class PngFolder:
-    """Numbered PNG files in `folder`; `done` of them are there and whole."""
+def lost_in_pictures(video: Video) -> list[str]:
+    """What PNG files do not carry of the video, a line each. Raises UserError for HDR, which would look wrong."""
+    if video.colour.hdr or video.hdr:
+        raise UserError("a folder of PNG cannot carry HDR (PQ, HLG): name an output that ends in .mp4 or .mkv")
+    lines = []
+    if video.sample_aspect_ratio != 1:
+        lines.append(f"PNG files do not carry the pixel aspect ratio {video.sample_aspect_ratio}: they look squeezed")
+    if video.display_matrix and _right_angles(video.display_matrix) is None:
+        lines.append("the video is shown turned by an odd angle; the PNG files are not turned")
+    return lines
 
-    def __init__(self, folder: Path) -> None:
+
+def _right_angles(matrix: tuple[int, ...]) -> tuple[bool, bool, bool] | None:
+    """(swap rows and columns, then mirror rows, then mirror columns) of a display matrix, None for other angles.
+
+    The matrix sends the point (x, y) to (a·x + c·y, b·x + d·y); its first rows are a, b, _ and c, d, _.
+    """
+    a, b, _, c, d, *_ = matrix
+    if b == c == 0 and a and d:
+        return False, d < 0, a < 0
+    if a == d == 0 and b and c:
+        return True, b < 0, c < 0
+    return None
+
+
+class PngFolder:
+    """Numbered PNG files in `folder`; `done` of them are there and whole.
+
+    The pictures are turned as the display matrix says, when that is by right angles.
+    """
+
+    def __init__(self, folder: Path, display_matrix: tuple[int, ...] | None = None) -> None:
+        swap, rows, columns = (display_matrix and _right_angles(display_matrix)) or (False, False, False)
+        self._axes = (1, 0, 2) if swap else (0, 1, 2)
+        self._steps = np.s_[:: -1 if rows else 1, :: -1 if columns else 1]
         self._folder, self._aside = folder, folder / "aside.part"
         folder.mkdir(exist_ok=True)
         self.done = 0
@@ -93,7 +124,7 @@ class PngFolder:
         del pts, duration
         target = self._path(self.done)
         with open(self._aside, "wb") as file:
-            file.write(_png(image))
+            file.write(_png(image.transpose(self._axes)[self._steps]))
             file.flush()
             os.fsync(file.fileno())
         os.replace(self._aside, target)

@@ -14,7 +14,7 @@ from av.container import OutputContainer
 from av.error import ArgumentError, InvalidDataError, PatchWelcomeError
 
 from yogo_jax.errors import UserError
-from yogo_jax.video.container import open_container
+from yogo_jax.video.container import main_video, open_container
 from yogo_jax.video.copies import (
     FORMATS,
     Timeline,
@@ -55,7 +55,7 @@ def assemble(
         if source is None:
             _mux(output, packets)
         else:
-            _mux_with_source(output, packets, source, timeline, name, drop)
+            _mux_with_source(output, video, packets, source, timeline, name, drop)
     if (found := _video_frames(path)) != (frames := sum(map(len, segments.times()))):
         raise UserError(
             f"{name} took {found} of {frames} frames, so there is no output: another container may take all"
@@ -65,9 +65,18 @@ def assemble(
 
 
 def _mux_with_source(
-    output: OutputContainer, video: Timed, source: Path, timeline: Timeline, name: str, drop: frozenset[int]
+    output: OutputContainer,
+    video: Any,
+    packets: Timed,
+    source: Path,
+    timeline: Timeline,
+    name: str,
+    drop: frozenset[int],
 ) -> None:
     with open_container(source) as container:
+        if (shown := main_video(container)) is not None:
+            video.metadata.update(kept_metadata(shown.metadata))
+            video.disposition = shown.disposition
         outputs: dict[int, Any] = {}
         for stream in copied_streams(container, name, drop):
             copy = output.add_stream_from_template(stream)
@@ -79,8 +88,8 @@ def _mux_with_source(
         output.set_chapters(kept_chapters(container.chapters(), timeline))
         if outputs:
             copies = copied_packets(container, outputs, timeline, name == "matroska")
-            video = heapq.merge(video, copies, key=lambda entry: entry[0])
-        _mux(output, video)
+            packets = heapq.merge(packets, copies, key=lambda entry: entry[0])
+        _mux(output, packets)
 
 
 def _mux(output: OutputContainer, packets: Timed) -> None:

@@ -15,7 +15,7 @@ from yogo_jax.errors import UserError
 from yogo_jax.imaging import SCALE
 from yogo_jax.video.copies import FORMATS, Timeline, check_streams
 from yogo_jax.video.encoding import Encoding, choose
-from yogo_jax.video.folder import FolderReader, PngFolder
+from yogo_jax.video.folder import FolderReader, PngFolder, lost_in_pictures
 from yogo_jax.video.frames import Video
 from yogo_jax.video.job import Job, fingerprint, in_words
 from yogo_jax.video.memory import AHEAD, fitting_tile
@@ -85,17 +85,21 @@ def upscale_file(
     encoding = _encoding(video, output, network.rate, options)
     if encoding is not None and source.is_file():
         check_streams(source, output, options.drop)
+    lost = lost_in_pictures(video) if encoding is None else []
     fitting = fitting_tile(network, video.height, video.width, video.dtype, options)
     conditions = _conditions(source, network, options, encoding)
     job = Job(output, conditions, options.overwrite, folder=encoding is None)
     summary = Summary(str(source), str(output))
-    if job.afresh:
-        summary.warnings.append(job.afresh)
-        tell(job.afresh)
+    for line in filter(None, [job.afresh, *lost]):
+        summary.warnings.append(line)
+        tell(line)
     sink, counts, begin, end = None, Counts(), 0, 0
     try:
         tile = summary.tile = job.tile(fitting)
-        sink = PngFolder(job.work / "frames") if encoding is None else Segments(job.work / "segments", encoding)
+        if encoding is None:
+            sink = PngFolder(job.work / "frames", video.display_matrix)
+        else:
+            sink = Segments(job.work / "segments", encoding)
         summary.resumed = sink.done
         work = tiled(network, tile, options)
         rendered = render(prefetch(reader, AHEAD), work, Rendering.of(network, options), counts, sink.done)

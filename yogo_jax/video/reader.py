@@ -15,13 +15,12 @@ import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.sidedata.sidedata import Type
-from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from yogo_jax.errors import UserError
 from yogo_jax.video import hdr
 from yogo_jax.video.colour import ToRGB, colour_of
-from yogo_jax.video.container import open_container, reason
+from yogo_jax.video.container import main_video, open_container, reason
 from yogo_jax.video.deinterlace import deinterlaced
 from yogo_jax.video.frames import Frame, Video
 
@@ -127,10 +126,9 @@ class VideoReader:
         return chain([first], frames)
 
     def _stream(self, container: InputContainer) -> VideoStream:
-        candidates = [s for s in container.streams.video if not _is_picture(s)]
-        if not candidates:
+        stream = main_video(container)
+        if stream is None:
             raise UserError(f"{self.path} has no video stream")
-        stream = max(candidates, key=lambda s: (bool(s.disposition & 1), -s.index))
         if stream.codec_context is None:
             raise UserError(f"{self.path}: its video is in a codec that this FFmpeg cannot decode")
         stream.thread_type = "AUTO"
@@ -267,10 +265,6 @@ def _clock_start(container: InputContainer) -> Fraction:
     start = container.start_time
     seconds = Fraction(start, av.time_base) if start is not None and abs(start) < _LARGEST_TIME else Fraction(0)
     return seconds if abs(seconds) > _LATE_CLOCK else Fraction(0)
-
-
-def _is_picture(stream: VideoStream) -> bool:
-    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def _display_matrix(frame: av.VideoFrame) -> tuple[int, ...] | None:
