@@ -1,6 +1,7 @@
 """What cannot work is said in one line before anything is compiled; what fails later leaves the last good state."""
 
 import dataclasses
+import importlib.util
 import resource
 import sys
 
@@ -142,6 +143,17 @@ def test_an_incomplete_environment_of_processes_is_refused(monkeypatch, environm
 def test_a_topology_that_is_none_is_refused(name):
     with pytest.raises(UserError, match="such as v5e:16x16"):
         topology_devices(name)
+
+
+@pytest.mark.parametrize(("topology", "chips"), [("v4:2x2x2", 8), ("v5e:4x4", 16), ("v5p:2x2x2", 8), ("v6e:4x4", 16)])
+def test_every_chip_is_one_device(topology, chips):
+    if importlib.util.find_spec("libtpu"):
+        assert len(topology_devices(topology)) == chips
+        with pytest.raises(UserError, match=r"--topology v5e:3x5: .*not divisible"):
+            topology_devices("v5e:3x5")
+    else:
+        with pytest.raises(UserError, match="no TPU compiler here"):
+            topology_devices(topology)
 
 
 def test_collectives_are_counted_by_kind_and_place():
