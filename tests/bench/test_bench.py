@@ -1,12 +1,17 @@
 """`yogo bench` on small sizes: what it prints, and what it refuses."""
 
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from yogo_jax.bench.measure import compare, table
 from yogo_jax.cli import main
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -45,10 +50,12 @@ def test_deform_prints_both_modes(capsys):
     assert "jax forward + backward" in out
 
 
-def test_a_video_against_its_network_and_ffmpeg(capsys, weights):
+def test_a_video_against_its_network_and_ffmpeg(weights):
+    """In a process of its own, with one device: eight would compute eight tiles where one is enough."""
     size = ["--width", "32", "--height", "32", "--frames", "4"]
-    assert main(["bench", "upscale", "--weights", weights, *size]) == 0
-    lines = capsys.readouterr().out.splitlines()[3:]
+    command = [sys.executable, "-m", "yogo_jax", "bench", "upscale", "--weights", weights, *size]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    lines = done.stdout.splitlines()[3:]
     assert [line[:30].strip() for line in lines] == [
         "yogo upscale",
         "its network alone",
@@ -56,7 +63,11 @@ def test_a_video_against_its_network_and_ffmpeg(capsys, weights):
         "ffmpeg blend, bicubic",
     ]
     assert all(float(line[30:40]) > 0 for line in lines)
-    assert main(["bench", "upscale", "--weights", weights, "--width", "33"]) == 2
+
+
+def test_a_video_of_odd_width_is_refused(capsys):
+    assert main(["bench", "upscale", "--width", "33"]) == 2
+    assert "33x270 pixels: width and height are even" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
