@@ -14,7 +14,7 @@ from yogo_jax import imaging
 from yogo_jax.configuration import load_config
 from yogo_jax.errors import UserError
 from yogo_jax.info import cost
-from yogo_jax.model import YOGO, YOGOConfig
+from yogo_jax.model import YOGO, YOGOConfig, recurrent
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 TINY = YOGOConfig(filters=8, groups=2, fe_blocks=1, frb_backward=1, frb_forward=1, hfbs=1, pyramid_levels=2)
@@ -143,6 +143,17 @@ def test_remat_changes_memory_only():
         for model in (plain, remat)
     )
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), g1, g2)
+
+
+def test_steps_looked_at_one_by_one_give_the_same(monkeypatch):
+    x = frames(1, 2, 8, 8)
+    model = YOGO(TINY)
+    variables = parameters(model, x)
+    at_once = run(model, variables, x, auxiliary=True, mutable=["offsets"])
+    monkeypatch.setattr(recurrent, "MOST_AT_ONCE", 0)
+    one_by_one = run(model, variables, x, auxiliary=True, mutable=["offsets"])
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a.mean(), b.mean(), atol=1e-5), at_once, one_by_one)
+    np.testing.assert_allclose(at_once[0].image, one_by_one[0].image, atol=1e-5)
 
 
 def test_an_untrained_network_with_a_skip_is_the_classical_baseline():

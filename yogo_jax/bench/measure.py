@@ -7,8 +7,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import flax.linen as nn
 import jax
+import jax.numpy as jnp
+import numpy as np
 import psutil
 
 Work = Callable[[], object]
@@ -16,12 +20,14 @@ Work = Callable[[], object]
 
 @dataclass(frozen=True)
 class Result:
-    """Of one contender: what it took to get ready (compile), the median of its runs, both in seconds, and its
-    peak memory beyond what the process held before its first run, in bytes (None where the system does not say)."""
+    """Of one contender: what it took to get ready (compile), the median of its runs, the median of the processor
+    time of a run over all threads, all in seconds, and its peak memory beyond what the process held before its first
+    run, in bytes (None where the system does not say)."""
 
     name: str
     prepare: float
     median: float
+    cpu: float
     peak: int | None
 
 
@@ -38,26 +44,39 @@ def compare(contenders: dict[str, Callable[[], Work]], rounds: int) -> list[Resu
         work = prepare()
         ready = time.perf_counter() - start
         prepared[name] = work, ready, _peak(work)
-    times: dict[str, list[float]] = {name: [] for name in prepared}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in prepared}
     for _ in range(rounds):
         for name, (work, _, _) in prepared.items():
-            start = time.perf_counter()
+            start, busy = time.perf_counter(), time.process_time()
             work()
-            times[name].append(time.perf_counter() - start)
-    return [Result(name, ready, statistics.median(times[name]), peak) for name, (_, ready, peak) in prepared.items()]
+            times[name].append((time.perf_counter() - start, time.process_time() - busy))
+    medians = {name: [statistics.median(column) for column in zip(*runs, strict=True)] for name, runs in times.items()}
+    return [Result(name, ready, *medians[name], peak) for name, (_, ready, peak) in prepared.items()]
+
+
+def random_params(model: nn.Module, frames: Any) -> Any:
+    """Small random parameters, none of them zero, without compiling the network's own initialisation for them."""
+    shapes = jax.eval_shape(model.init, jax.random.key(0), frames)["params"]
+    rng = np.random.default_rng(0)
+    return jax.tree.map(lambda leaf: jnp.asarray(0.05 * rng.standard_normal(leaf.shape), leaf.dtype), shapes)
 
 
 def table(results: list[Result]) -> str:
-    """A line for each contender; ratios are the first one's time and memory over the other's."""
+    """A line for each contender; ratios are the first one's time, processor time and memory over the other's.
+
+    On a machine that others use as well, one thread's processor time says more than the clock on the wall.
+    """
     first = results[0]
-    lines = [f"{'':34} {'prepare':>9} {'run':>10} {'peak':>10} {'time ratio':>11} {'memory ratio':>13}"]
+    head = f"{'':34} {'prepare':>9} {'run':>10} {'processor':>12} {'peak':>10}"
+    lines = [f"{head} {'time ratio':>11} {'cpu ratio':>10} {'memory ratio':>13}"]
     for result in results:
         peak = "n/a" if result.peak is None else f"{result.peak / 1e6:.0f} MB"
         time_ratio = f"{first.median / result.median:.2f}" if result is not first else ""
         memory_ratio = f"{first.peak / result.peak:.2f}" if result is not first and first.peak and result.peak else ""
+        cpu_ratio = f"{first.cpu / result.cpu:.2f}" if result is not first and result.cpu else ""
         lines.append(
-            f"{result.name:34} {result.prepare:7.1f} s {result.median * 1e3:7.0f} ms {peak:>10}"
-            f" {time_ratio:>11} {memory_ratio:>13}"
+            f"{result.name:34} {result.prepare:7.1f} s {result.median * 1e3:7.0f} ms {result.cpu * 1e3:9.0f} ms"
+            f" {peak:>10} {time_ratio:>11} {cpu_ratio:>10} {memory_ratio:>13}"
         )
     return "\n".join(lines)
 

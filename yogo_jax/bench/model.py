@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from yogo_jax.bench.measure import Work, compare, table, use_threads
+from yogo_jax.bench.measure import Work, compare, random_params, table, use_threads
 from yogo_jax.cli.arguments import at_least
 from yogo_jax.configuration import load_config
 from yogo_jax.weights import Params, load_weights
@@ -24,7 +24,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=at_least(1), default=3, help="timed runs of each (default 3)")
     parser.add_argument("--threads", type=at_least(1), default=2, help="cores to use (default 2)")
     parser.add_argument("--mode", choices=["forward", "gradient", "both"], default="both")
-    parser.add_argument("--against", choices=["torch"], help="run the same network in PyTorch, and print ratios")
+    parser.add_argument(
+        "--against",
+        nargs="+",
+        choices=["torch", "compiled", "zooming_slow_mo"],
+        default=[],
+        help="print ratios to: the same network in PyTorch, the same by torch.compile, Zooming Slow-Mo in PyTorch",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -33,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
     frames = np.random.default_rng(0).random((args.batch, args.frames, args.height, args.width, 3), np.float32)
     print(f"{config.network}, {args.batch}×{args.frames} frames of {args.width}×{args.height}, {args.threads} threads")
     model = config.build()
-    params = jax.jit(model.init)(jax.random.key(0), frames[:1, :2, :16, :16])["params"]
+    params = random_params(model, frames)
     modes = {"forward": False, "gradient": True}
     for what, gradient in modes.items():
         if args.mode in (what, "both"):
@@ -41,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
             if args.against:
                 from yogo_jax.bench import torch_side
 
-                contenders |= torch_side.model(config, frames, gradient, args.threads)
+                contenders |= torch_side.model(config, args.against, frames, gradient, args.threads)
             print(table(compare(contenders, args.rounds)))
 
 

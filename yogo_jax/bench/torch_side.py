@@ -8,6 +8,7 @@ import numpy as np
 from yogo_jax.bench.measure import Work
 from yogo_jax.configuration import ModelConfig
 from yogo_jax.errors import UserError
+from yogo_jax.peers.config import ZoomingSlowMoConfig
 
 try:
     import torch
@@ -51,28 +52,38 @@ def deform(arrays: list[np.ndarray], gradient: bool, threads: int) -> Contenders
     return {f"torch, {backend}": partial(prepare, backend) for backend in _backends()}
 
 
-def model(config: ModelConfig, frames: np.ndarray, gradient: bool, threads: int) -> Contenders:
-    """The network of the same record, NCHW as PyTorch users write it, and in `channels_last`."""
+def model(config: ModelConfig, against: list[str], frames: np.ndarray, gradient: bool, threads: int) -> Contenders:
+    """Networks in PyTorch, NCHW as PyTorch users write them, and in `channels_last`.
+
+    `against` has "torch" for the network of the same record, "compiled" for the same by `torch.compile` (which
+    wants a C++ compiler), and "zooming_slow_mo" for that one as published.
+    """
     torch.set_num_threads(threads)
     x = torch.tensor(frames).permute(0, 1, 4, 2, 3).contiguous()
 
-    def prepare(backend: deform_conv.Backend, channels_last: bool) -> Work:
+    def prepare(config: ModelConfig, backend: deform_conv.Backend, last: bool, compiled: bool) -> Work:
         network = torch_reference.build(config, backend).requires_grad_(gradient)
-        if channels_last:
+        if last:
             network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        call: Callable = torch.compile(network) if compiled else network
 
         def work() -> None:
             with torch.set_grad_enabled(gradient):
-                out = network(x, auxiliary=True) if gradient else network(x)
+                out = call(x, auxiliary=True) if gradient else call(x)
                 if gradient:
                     torch.stack([image.mean() for image in out if image is not None]).sum().backward()
                     network.zero_grad()
 
+        if compiled:
+            work()
         return work
 
-    layouts = {"": False, ", channels_last": True}
-    return {
-        f"torch, {backend}{name}": partial(prepare, backend, last)
-        for backend in _backends()
-        for name, last in layouts.items()
-    }
+    found: Contenders = {}
+    for name, record in (("torch", config), ("zooming_slow_mo", ZoomingSlowMoConfig())):
+        if name in against:
+            for backend in _backends():
+                found[f"{name}, {backend}"] = partial(prepare, record, backend, False, False)
+                found[f"{name}, {backend}, channels_last"] = partial(prepare, record, backend, True, False)
+    if "compiled" in against:
+        found["torch.compile, grid_sample, last"] = partial(prepare, config, "grid_sample", True, True)
+    return found

@@ -7,6 +7,7 @@ TARGETS = {
     "model": "time and memory of a network, forward and backward",
     "deform": "time and memory of the deformable convolution, forward and backward",
     "upscale": "frames a second of a video from file to file, against the network alone and FFmpeg's filters",
+    "scaling": "how time and memory grow with frames, pixels, batch and filters",
     "input": "examples a second that the input gives, against what a training step eats",
 }
 

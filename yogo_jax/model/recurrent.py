@@ -7,6 +7,7 @@ Each pass is one scan over time; the time steps share their parameters. States b
 H^b past the last frame, are zero.
 """
 
+import math
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -17,6 +18,10 @@ from flax.core.lift import Out
 from yogo_jax.model.config import YOGOConfig
 from yogo_jax.model.dfu import DFU, Seen
 from yogo_jax.model.fru import FRU
+
+MOST_AT_ONCE = 1 << 14
+"""Pixels of all time steps that are worked on at once, ahead of the scan; with more of them it is step by step, since
+what only one step needs would fill the memory."""
 
 
 class Ahead(NamedTuple):
@@ -83,22 +88,28 @@ class _Pass(nn.Module):
     @nn.compact
     def __call__(self, *inputs: jax.Array) -> jax.Array:
         cell = RecurrentCell(self.config, self.blocks, states=len(inputs), name="cell")
-        batch, count = inputs[0].shape[:2]
-        ahead = cell.ahead(*(x.reshape(-1, *x.shape[2:]) for x in inputs))
-        ahead = jax.tree.map(lambda x: x.reshape(batch, count, *x.shape[1:]), ahead)
+        batch, count, *size, _ = inputs[0].shape
+        axes = {
+            "variable_broadcast": "params",
+            "variable_axes": {"intermediates": Out(1), "offsets": Out(1)},
+            "split_rngs": {"params": False},
+            "in_axes": 1,
+            "out_axes": 1,
+        }
+        if math.prod((batch, count, *size)) <= MOST_AT_ONCE:
+            ahead = cell.ahead(*(x.reshape(-1, *x.shape[2:]) for x in inputs))
+            ahead = jax.tree.map(lambda x: x.reshape(batch, count, *x.shape[1:]), ahead)
+        else:
+
+            def step_ahead(cell: RecurrentCell, _: None, inputs: tuple[jax.Array, ...]) -> tuple[None, Ahead]:
+                return None, cell.ahead(*inputs)
+
+            ahead = nn.scan(step_ahead, **axes)(cell, None, inputs)[1]
 
         def step(cell: RecurrentCell, hidden: jax.Array, ahead: Ahead) -> tuple[jax.Array, jax.Array]:
             return cell(hidden, ahead)
 
-        scan = nn.scan(
-            nn.remat(step, prevent_cse=False) if self.config.remat else step,
-            variable_broadcast="params",
-            variable_axes={"intermediates": Out(1), "offsets": Out(1)},
-            split_rngs={"params": False},
-            in_axes=1,
-            out_axes=1,
-            reverse=self.reverse,
-        )
+        scan = nn.scan(nn.remat(step, prevent_cse=False) if self.config.remat else step, reverse=self.reverse, **axes)
         return scan(cell, jnp.zeros_like(inputs[0][:, 0]), ahead)[1]
 
 

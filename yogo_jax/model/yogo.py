@@ -62,7 +62,9 @@ class YOGO(nn.Module):
         b_f_features = [y.reshape(-1, *y.shape[2:]) for y in (*states, features)]
 
         def reconstruct(x: jax.Array, name: str) -> jax.Array:
-            y = Recon(config, zero_last=name != "detail" and config.image_skip != "none", name=f"recon_{name}")(x)
+            recon = Recon(config, zero_last=name != "detail" and config.image_skip != "none", name=f"recon_{name}")
+            # The widest features of the network are here: without gradients to keep them for, one frame at a time.
+            y = recon(x) if auxiliary or self.is_initializing() else one_by_one(recon, x)
             return y.reshape(batch, count, *y.shape[1:])[:, :, : 4 * height, : 4 * width].astype(jnp.float32)
 
         structure = detail = None
@@ -78,6 +80,15 @@ class YOGO(nn.Module):
             image = image + skip
             structure = None if structure is None else structure + skip
         return Output(image, structure, detail) if auxiliary else Output(image)
+
+
+def one_by_one(module: nn.Module, x: jax.Array) -> jax.Array:
+    """The module on x `[B, …]`, example after example."""
+
+    def step(module: nn.Module, _: None, x: jax.Array) -> tuple[None, jax.Array]:
+        return None, module(x[None])[0]
+
+    return nn.scan(step, variable_broadcast="params", split_rngs={"params": False})(module, None, x)[1]
 
 
 def blend(frames: jax.Array) -> jax.Array:

@@ -13,10 +13,10 @@ from yogo_jax.peers.config import TMNetConfig
 from yogo_jax.video.options import Options
 from yogo_jax.video.tiles import Apply, TiledNetwork
 
-_BYTES_PER_FILTER = {"paper": 128, "light": 32}
-"""XLA's temporaries by `memory_analysis` for a pixel, filter and output frame, by the kind of reconstruction, which
-holds the largest: 896 bytes for 7 frames of YOGO at 16 and 64 filters and of TMNet, 284 for the default model's light
-one, images and all; tiles of 64 and 256 pixels alike."""
+_BYTES_PER_FILTER = {"paper": 240, "light": 48}
+"""XLA's temporaries on a CPU by `memory_analysis` for a pixel, filter and output frame, by the kind of
+reconstruction, with `_BYTES_OF_IMAGE` beside them: 246 for YOGO-64 and 69 for the default model, images and all, at
+tiles of 128 pixels."""
 
 _BYTES_OF_IMAGE = 16 * 3 * 4 * 4
 """The tile's result in float32, and steps on its way to 16 bits."""
