@@ -95,6 +95,8 @@ def load_weights(path: str | Path | None = None) -> tuple[ModelConfig, dict[str,
         config = model_config(values)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
+    if "conv_first.weight" in flat:
+        raise UserError(f"{path}: its tensors have PyTorch's names; `yogo convert` gives them ours")
     check_shapes(path, {name: tensor.shape for name, tensor in flat.items()}, parameter_shapes(config))
     for name, tensor in flat.items():
         if not np.issubdtype(tensor.dtype, np.floating) or not np.isfinite(tensor).all():

@@ -39,6 +39,8 @@ def test_safetensors_to_jax_and_back_without_pytorch(tensors, tmp_path):
     assert convert(tmp_path / "torch.safetensors", tmp_path / "jax.safetensors") == 0
     assert_holds(tmp_path / "jax.safetensors", tensors)
     assert convert(tmp_path / "jax.safetensors", tmp_path / "back.safetensors") == 0
+    with pytest.raises(UserError, match="PyTorch's names"):
+        load_weights(tmp_path / "back.safetensors")
     back = load_file(tmp_path / "back.safetensors")
     assert back.keys() == tensors.keys()
     for name in tensors:
