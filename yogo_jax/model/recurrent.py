@@ -96,7 +96,8 @@ class _Pass(nn.Module):
             "in_axes": 1,
             "out_axes": 1,
         }
-        if math.prod((batch, count, *size)) <= MOST_AT_ONCE:
+        known = all(isinstance(side, int) for side in (batch, *size))  # and no symbol of an exported program
+        if known and math.prod((batch, count, *size)) <= MOST_AT_ONCE:
             ahead = cell.ahead(*(x.reshape(-1, *x.shape[2:]) for x in inputs))
             ahead = jax.tree.map(lambda x: x.reshape(batch, count, *x.shape[1:]), ahead)
         else:
