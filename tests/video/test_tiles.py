@@ -1,12 +1,18 @@
 """Tiles: weights that sum to one, tiled equal to whole, batches over devices."""
 
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from yogo_jax import imaging
+from yogo_jax.video.network import load_network
+from yogo_jax.video.reader import VideoReader
 from yogo_jax.video.tiles import FULL, TiledNetwork, Tiling, choose_tile, to_image
+
+CITY = Path(__file__).resolve().parents[2] / "scripts" / "demo" / "city.mp4"
 
 
 @pytest.mark.parametrize(
@@ -40,6 +46,21 @@ def test_tiled_equals_whole(bicubic, dtype, height, width):
         tiled = np.stack([to_image(frame, np.dtype(dtype)) for frame in results[number]]).astype(int)
         assert tiled.shape == (7, 4 * height, 4 * width, 3)
         assert np.abs(tiled - whole).max() <= white / 255
+
+
+def test_a_flat_tile_beside_a_busy_one_with_the_packaged_weights():
+    """Gates of the network average over a tile: sky beside a city is not what it is alone."""
+    network = load_network()
+    busy = [frame.image for _, frame in zip(range(network.frames), VideoReader(CITY), strict=False)]
+    frames = [np.full((48, 96, 3), (150, 190, 230), np.uint8) for _ in busy]
+    for frame, image in zip(frames, busy, strict=True):
+        frame[:, :48] = image[40:88, 60:108]
+    device = jax.devices()[:1]
+    [(_, whole)] = TiledNetwork(network.apply, (48, 96), network.overlap, device)([(0, frames)])
+    tiles = TiledNetwork(network.apply, (48, 64), network.overlap, device)
+    [(_, tiled), (_, right)] = tiles([(0, frames), (1, [frame[:, 32:] for frame in frames])])
+    assert np.abs(tiled.astype(int) - whole).max() < FULL / 255  # a grey level
+    assert np.abs(right.astype(int) - whole[:, :, 4 * 32 :]).max() > FULL / 255  # at its edge, which is not shown
 
 
 def test_the_devices_share_the_tiles_of_several_windows():
