@@ -72,7 +72,7 @@ def open_image(path: Path) -> InputContainer:
     try:
         # Without a name: FFmpeg would take "a%d.png" as a pattern.
         content = io.BytesIO(path.read_bytes())
-        return av.open(content, options={"format_whitelist": _IMAGE_FORMATS, "protocol_whitelist": ""})
+        return av.open(content, "r", options={"format_whitelist": _IMAGE_FORMATS, "protocol_whitelist": ""})
     except (FFmpegError, OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read as an image ({reason(error)})") from None
 
