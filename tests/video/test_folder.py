@@ -77,3 +77,8 @@ def test_pictures_are_turned_as_players_turn_the_video(tmp_path, make_video, nea
     expected = expected[:, ::-1] if mirrored else expected
     np.testing.assert_array_equal(np.asarray(PIL.Image.open(tmp_path / "out" / "000000.png")), expected)
     assert [line for line in summary.warnings if "pixel aspect ratio 4/3" in line]
+
+
+def test_a_folder_has_no_streams_to_drop(images, nearest):
+    with pytest.raises(UserError, match="has no streams to --drop"):
+        upscale_file(images, images.parent / "out.mp4", nearest, Options(drop=frozenset({1})))

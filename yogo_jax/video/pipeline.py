@@ -85,6 +85,8 @@ def upscale_file(
     encoding = _encoding(video, output, network.rate, options)
     if encoding is not None and source.is_file():
         check_streams(source, output, options.drop)
+    if options.drop and source.is_dir():
+        raise UserError(f"{source} is a folder of images: it has no streams to --drop")
     lost = lost_in_pictures(video) if encoding is None else []
     fitting = fitting_tile(network, video.height, video.width, video.dtype, options)
     conditions = _conditions(source, network, options, encoding)
