@@ -50,8 +50,11 @@ def compare(contenders: dict[str, Callable[[], Work]], rounds: int) -> list[Resu
             start, busy = time.perf_counter(), time.process_time()
             work()
             times[name].append((time.perf_counter() - start, time.process_time() - busy))
-    medians = {name: [statistics.median(column) for column in zip(*runs, strict=True)] for name, runs in times.items()}
-    return [Result(name, ready, *medians[name], peak) for name, (_, ready, peak) in prepared.items()]
+    results = []
+    for name, (_, ready, peak) in prepared.items():
+        clock, processor = (statistics.median(column) for column in zip(*times[name], strict=True))
+        results.append(Result(name, ready, clock, processor, peak))
+    return results
 
 
 def random_params(model: nn.Module, frames: Any) -> Any:

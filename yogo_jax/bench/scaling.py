@@ -84,8 +84,9 @@ def _measure(config: ModelConfig, along: str, doubling: int, side: int, rounds: 
         jax.block_until_ready(compiled(params, x))
         seconds.append(time.process_time() - start)
     values = {"frames": 2 * frames - 1, "pixels": height * side, "batch": batch, "filters": config.filters}
-    temporaries = compiled.memory_analysis().temp_size_in_bytes
-    return Point(along, values[along], statistics.median(seconds), temporaries)
+    memory = compiled.memory_analysis()
+    assert memory is not None  # on every platform that this runs on
+    return Point(along, values[along], statistics.median(seconds), memory.temp_size_in_bytes)
 
 
 def _draw(points: list[Point], path: Path) -> None:

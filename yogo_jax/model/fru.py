@@ -27,7 +27,8 @@ class FRB(nn.Module):
     def seen(self, branches: list[jax.Array]) -> tuple[list[jax.Array], jax.Array]:
         """What all branches but the first give: a_2 … a_n, and their part of conv1."""
         own = [leaky_relu(conv(x)) for conv, x in zip(self.own[1:], branches, strict=True)]
-        return own, sum(parts_of(a, self.shared.part(i))[0] for i, a in enumerate(own, start=1))
+        parts = [parts_of(a, self.shared.part(i))[0] for i, a in enumerate(own, start=1)]
+        return own, sum(parts[1:], start=parts[0])
 
     def with_first(self, branches: list[jax.Array], seen: tuple[list[jax.Array], jax.Array]) -> list[jax.Array]:
         """The block, with all but the first branch `seen`."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from flax.core.lift import Out
+from flax.typing import Out
 
 from yogo_jax.model.config import YOGOConfig
 from yogo_jax.model.dfu import DFU, Seen

@@ -231,7 +231,8 @@ def _backward(x, offset, mask, kernel, g, *, strip_bytes):
 
         d_columns = (g @ matrix.T).reshape(columns.shape)
         dots = laid_down([_sum(d_columns * corner) for corner in corners])
-        d_mask = sum(w * dot for w, dot in zip(weights, dots, strict=True))
+        terms = [w * dot for w, dot in zip(weights, dots, strict=True)]
+        d_mask = sum(terms[1:], start=terms[0])
         top_left, top_right, bottom_left, bottom_right = dots
         down, right = fraction
         d_y = (1 - right) * (bottom_left - top_left) + right * (bottom_right - top_right)
