@@ -5,8 +5,8 @@ yogo data build video_clips --source CLIPS --data-dir data \
 yogo train --config configs/small.py --workdir runs/small
 
 0.6 M parameters, 0.067 T multiply-adds: a twentieth of YOGO-64's. About a second a step on one core of a current
-server. No run of this recipe has been scored yet; the packaged weights are of this network with `dcn_size` 3, from a
-shorter training: yogo_jax/pretrained/default.md.
+server. No whole run of this recipe has been made yet; the packaged weights are 1150 steps of it, scored in
+yogo_jax/pretrained/default.md: 23.59 dB / 0.6336 on Vid4.
 """
 
 from yogo_jax.configuration import base
