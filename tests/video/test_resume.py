@@ -1,5 +1,6 @@
 """Runs that are broken off: killed, out of space, changed; and what is left on the disk."""
 
+import contextlib
 import dataclasses
 import os
 import resource
@@ -163,31 +164,33 @@ def test_folders_of_images_both_ways(tmp_path, pictures, make_video, nearest, pr
         upscale_file(source, tmp_path / "frames", nearest, options(preset=None, overwrite=True))
 
 
-@pytest.fixture
-def no_file_beyond():
-    """Sets the largest size a file may have, which stands for a full disk; taken back at the end."""
+@contextlib.contextmanager
+def no_file_beyond(size):
+    """The largest size that a file may have, which stands for a full disk: also of the one that pytest reports to."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_disk_that_is_full_from_the_start(tmp_path, pictures, make_video, nearest, no_file_beyond):
+def test_a_disk_that_is_full_from_the_start(tmp_path, pictures, make_video, nearest):
     source = make_video(tmp_path / "in.mp4", pictures(3))
+    full = pytest.raises(UserError, match=r"out\.mp4 cannot be written: File too large")
     for size in (0, 3000):  # not even the notes, and the notes alone
-        no_file_beyond(size)
-        with pytest.raises(UserError, match=r"out\.mp4 cannot be written: File too large"):
+        with no_file_beyond(size), full:
             upscale_file(source, tmp_path / "out.mp4", nearest, options())
         assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
 
 
-def test_full_while_joining_and_then_with_room(tmp_path, source, nearest, no_file_beyond):
+def test_full_while_joining_and_then_with_room(tmp_path, source, nearest):
     output, work = tmp_path / "out.mp4", tmp_path / ".out.mp4.yogo"
     upscale_file(source, tmp_path / "whole.mp4", nearest, options())
-    no_file_beyond((tmp_path / "whole.mp4").stat().st_size - 1)
-    with pytest.raises(UserError, match=r"out\.mp4 cannot be written: File too large"):
+    full = pytest.raises(UserError, match=r"out\.mp4 cannot be written: File too large")
+    with no_file_beyond((tmp_path / "whole.mp4").stat().st_size - 1), full:
         upscale_file(source, output, nearest, options())
     assert sorted(path.name for path in work.iterdir()) == ["conditions.json", "lock", "segments", "tile.json"]
-    no_file_beyond(resource.RLIM_INFINITY)
     assert upscale_file(source, output, nearest, options()).resumed == 249
     assert output.read_bytes() == (tmp_path / "whole.mp4").read_bytes()
 
