@@ -26,7 +26,7 @@ def get_config():
     config.model.image_skip = "interpolate"  # starts as the classical baseline
     config.data.train = ("video_clips/train",)
     config.data.evaluation = "video_clips/test"
-    config.data.weights = ("davis/*=3", "mdn/tears*=0.3")  # sharp footage up, soft film down
+    config.data.weights = ("davis/*=3", "mdn/tears*=0.3", "kivy/*=0")  # sharp footage up, soft film down
     config.data.batch = 4
     config.data.patch = (24, 24)
     config.data.eval_patch = (64, 64)

@@ -6,6 +6,7 @@ import grain
 import numpy as np
 
 from data_pipelines.degrade import compress
+from data_pipelines.flow import neighbour_flow
 from data_pipelines.source import Clip
 from yogo_jax import imaging
 
@@ -16,6 +17,8 @@ _MARGIN = 2  # low-resolution pixels around a patch that its bicubic sees
 class Augment(grain.transforms.RandomMap):
     """A random patch of a random symmetry, as {"lr": [N, h, w, 3], "hr": [2N−1, 4h, 4w, 3]}, uint8.
 
+    With `flow` also {"flow": [2N−1, 2, h, w, 2]}, float32: see `neighbour_flow`.
+
     Attributes:
       patch: height and width of the low-resolution patch. A square one takes all eight flips and quarter turns,
         another the four that keep its shape.
@@ -23,12 +26,14 @@ class Augment(grain.transforms.RandomMap):
       codec_fraction: of the examples, whose low-resolution frames go through H.264 as they would on their way to
         a user.
       codec_crf: lowest and highest constant rate factor, both included.
+      flow: estimate the motion between the frames.
     """
 
     patch: tuple[int, int]
     time_reversal: bool
     codec_fraction: float
     codec_crf: tuple[int, int]
+    flow: bool = False
 
     def random_map(self, element: Clip, rng: np.random.Generator) -> dict[str, np.ndarray]:
         frames = element.frames
@@ -41,12 +46,11 @@ class Augment(grain.transforms.RandomMap):
         crf = int(rng.integers(self.codec_crf[0], self.codec_crf[1], endpoint=True))
         example = cut(frames, (top, left), self.patch, crf if rng.random() < self.codec_fraction else None)
         mirrored, upside_down, transposed = rng.random(3) < 0.5
-        return {
-            name: np.ascontiguousarray(
-                turn(images, mirrored, upside_down, transposed and self.patch[0] == self.patch[1])
-            )
-            for name, images in example.items()
-        }
+        symmetry = mirrored, upside_down, transposed and self.patch[0] == self.patch[1]
+        turned = {name: turn(images, *symmetry) for name, images in example.items()}
+        if self.flow:
+            turned["flow"] = turn_flow(neighbour_flow(frames, (top, left), self.patch, imaging.SCALE), *symmetry)
+        return {name: np.ascontiguousarray(images) for name, images in turned.items()}
 
 
 def cut(
@@ -81,7 +85,13 @@ def cut(
 
 
 def turn(images: np.ndarray, mirrored: bool, upside_down: bool, transposed: bool) -> np.ndarray:
-    """One of a square's eight symmetries of [T, H, W, 3]; without `transposed`, one of a rectangle's four."""
-    images = images[:, ::-1] if upside_down else images
-    images = images[:, :, ::-1] if mirrored else images
-    return images.swapaxes(1, 2) if transposed else images
+    """One of a square's eight symmetries of […, H, W, 3]; without `transposed`, one of a rectangle's four."""
+    images = images[..., ::-1, :, :] if upside_down else images
+    images = images[..., ::-1, :] if mirrored else images
+    return images.swapaxes(-3, -2) if transposed else images
+
+
+def turn_flow(flow: np.ndarray, mirrored: bool, upside_down: bool, transposed: bool) -> np.ndarray:
+    """The same of […, H, W, (dy, dx)], whose vectors turn with their places."""
+    flow = turn(flow, mirrored, upside_down, transposed) * np.float32([-1 if upside_down else 1, -1 if mirrored else 1])
+    return flow[..., ::-1] if transposed else flow

@@ -39,7 +39,7 @@ def make_train_input(
     examples = (
         clip_stream(config, seed)
         .seed(seed)
-        .random_map(Augment(config.patch, config.time_reversal, config.codec_fraction, config.codec_crf))
+        .random_map(Augment(config.patch, config.time_reversal, config.codec_fraction, config.codec_crf, config.flow))
     )
     # Batching before slicing gives a process consecutive rows of each global batch.
     batches = examples.batch(local, drop_remainder=True)[process_index::process_count]

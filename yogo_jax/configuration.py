@@ -49,6 +49,7 @@ class DataConfig:
       time_reversal: play half of the clips backwards.
       codec_fraction: of the examples, whose low-resolution frames are compressed as H.264.
       codec_crf: lowest and highest constant rate factor of these.
+      flow: estimate the optical flow between the frames, for `optim.flow_weight`.
       cache_gigabytes: decoded clips to keep in memory, of each split, in every process.
       threads: that decode.
     """
@@ -63,6 +64,7 @@ class DataConfig:
     time_reversal: bool = False
     codec_fraction: float = 0.0
     codec_crf: tuple[int, int] = (18, 34)
+    flow: bool = False
     cache_gigabytes: float = 0.0
     threads: int = 8
 
@@ -84,6 +86,9 @@ class OptimConfig:
       ema_decay: of the running average of the parameters that evaluation and export use; 0 keeps none.
       accumulate: a batch is worked off in so many parts, one after the other, to save memory.
       charbonnier_width: w of the loss √(x² + w²).
+      flow_weight: of the mean distance, in pixels, between the DFUs' finest motion and the flow of `data.flow`
+        (the offset-fidelity loss of Chan et al., "Understanding Deformable Alignment in Video Super-Resolution",
+        2021). For networks with `model.image_skip="aligned"`.
     """
 
     learning_rate: float = 1e-4
@@ -98,6 +103,7 @@ class OptimConfig:
     ema_decay: float = 0.0
     accumulate: int = 1
     charbonnier_width: float = 1e-3
+    flow_weight: float = 0.01
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ VARIANTS = {
         "dfu_direction": "hidden",
         "pyramid_levels": 2,
         "auxiliary_heads": False,
+        "image_skip": "aligned",
     },
     "table 3 (b), table 4 0+2": {
         "interaction": "none",

@@ -6,6 +6,7 @@ import grain
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
+import scipy.ndimage
 
 from data_pipelines import augment, degrade
 from data_pipelines.input import clip_stream, count_examples, make_eval_input, make_train_input
@@ -136,6 +137,28 @@ def test_time_reversal_turns_both_sides(scene):
         example = patches.random_map(Clip("a/0", "a", frames), rng)
         lr = imaging.low_resolution(example["hr"][::2]).astype(int)
         assert np.abs(lr - example["lr"]).max() <= 1
+
+
+def test_flow_is_the_motion_of_the_patch_however_it_is_turned():
+    smooth = scipy.ndimage.gaussian_filter(np.random.default_rng(0).random((240, 240, 3)), (4, 4, 0), mode="wrap")
+    still = np.uint8(255 * (smooth - smooth.min()) / np.ptp(smooth))
+    frames = np.stack([np.roll(still, (4 * t, -8 * t), (0, 1)) for t in range(3)])  # 1 down and 2 left, low resolution
+    patches = augment.Augment((16, 16), True, 0.0, (18, 18), flow=True)
+    rng = np.random.default_rng(2)
+    seen = set()
+    for _ in range(40):
+        example = patches.random_map(Clip("a/0", "a", frames), rng)
+        flow, hr = example["flow"], example["hr"]
+        assert flow.shape == (3, 2, 16, 16, 2)
+        assert not flow[2, 0].any()
+        assert not flow[0, 1].any()
+        for here in (0, 1):
+            ahead = np.median(flow[here, 0], (0, 1))
+            np.testing.assert_allclose(np.median(flow[here + 1, 1], (0, 1)), -ahead, atol=0.12)
+            moved = tuple((4 * ahead).round().astype(int))
+            np.testing.assert_array_equal(np.roll(hr[here], moved, (0, 1))[8:-8, 8:-8], hr[here + 1][8:-8, 8:-8])
+        seen.add(moved)
+    assert len(seen) == 8
 
 
 def test_codec_loses_more_with_a_higher_factor_and_is_the_same_every_time(scene):

@@ -15,6 +15,8 @@ from yogo_jax.configuration import load_config
 from yogo_jax.errors import UserError
 from yogo_jax.info import cost
 from yogo_jax.model import YOGO, YOGOConfig, recurrent
+from yogo_jax.model.layers import Motion
+from yogo_jax.model.yogo import aligned_blend
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 TINY = YOGOConfig(filters=8, groups=2, fe_blocks=1, frb_backward=1, frb_forward=1, hfbs=1, pyramid_levels=2)
@@ -156,14 +158,25 @@ def test_steps_looked_at_one_by_one_give_the_same(monkeypatch):
     np.testing.assert_allclose(at_once[0].image, one_by_one[0].image, atol=1e-5)
 
 
-def test_an_untrained_network_with_a_skip_is_the_classical_baseline():
+@pytest.mark.parametrize("skip", ["interpolate", "aligned"])
+def test_an_untrained_network_with_a_skip_is_the_classical_baseline(skip):
     x = frames(1, 3, 8, 8)
-    model = YOGO(dataclasses.replace(TINY, image_skip="interpolate", recon="light"))
+    model = YOGO(dataclasses.replace(TINY, image_skip=skip, recon="light"))
     output = run(model, jax.jit(model.init)(jax.random.key(1), x), x, auxiliary=True)
     image = output.image
     np.testing.assert_array_equal(output.structure, image)
     np.testing.assert_allclose(image[:, ::2], imaging.upscale(x), atol=1e-6)
     np.testing.assert_allclose(image[:, 1], imaging.upscale((x[:, 0] + x[:, 1]) / 2), atol=1e-5)
+
+
+def test_an_aligned_skip_takes_made_frames_from_where_the_motion_leads():
+    still = frames(1, 1, 8, 12)
+    x = jnp.concatenate([still, jnp.roll(still, 2, axis=3)], axis=1)  # two pixels to the right
+    flow = jnp.zeros((1, 3, 8, 12, 2)).at[..., 1].set(1.0)
+    weight = jnp.ones((1, 3, 8, 12, 1))
+    made = aligned_blend(x, Motion(flow, weight), Motion(-flow, weight / 3))[0, 1]
+    expected = imaging.upscale(jnp.roll(still, 1, axis=3))[0, 0]
+    np.testing.assert_allclose(made[:, 16:-16], expected[:, 16:-16], atol=1e-5)
 
 
 def test_init_makes_parameters_and_nothing_else():

@@ -64,7 +64,8 @@ class YOGOConfig:
       recon: "paper", or "light" for small models (see `Recon`).
       image_skip: "interpolate" adds the image head's output to bicubic ×4 of the known frames, and of the mean
         of its two neighbours for a frame to be made, and the structure head's likewise; their last convolutions
-        then start at zero.
+        then start at zero. "aligned" samples the two neighbours where the DFUs do, which then learn motion from
+        the images, too.
       dtype: of the computation. Parameters, and coordinates of the deformable convolution, stay float32.
       remat: recompute the recurrent cells in the backward pass instead of keeping their intermediates.
     """
@@ -86,7 +87,7 @@ class YOGOConfig:
     cell_order: Literal["dfu_fru", "dfu", "fru", "fru_dfu"] = "dfu_fru"
     auxiliary_heads: bool = True
     recon: Literal["paper", "light"] = "paper"
-    image_skip: Literal["none", "interpolate"] = "none"
+    image_skip: Literal["none", "interpolate", "aligned"] = "none"
     dtype: Literal["float32", "bfloat16"] = "float32"
     remat: bool = False
 
@@ -99,6 +100,9 @@ class YOGOConfig:
             raise UserError(f"model.filters={self.filters} is not a positive multiple of model.groups={self.groups}")
         if self.interaction == "backward_only" and self.fusion == "hybrid":
             raise UserError('model.interaction="backward_only" has one state and wants model.fusion="direct"')
+        aligned = self.interaction != "backward_only" and self.cell_order.startswith("dfu")
+        if self.image_skip == "aligned" and not aligned:
+            raise UserError('model.image_skip="aligned" wants both cells, and the DFU first in them')
         if self.se_reduction < 1 or self.filters % self.se_reduction:
             raise UserError(f"model.se_reduction={self.se_reduction} does not divide model.filters={self.filters}")
         if not 1 <= self.pyramid_levels <= 4:

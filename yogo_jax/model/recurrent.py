@@ -18,6 +18,7 @@ from flax.typing import Out
 from yogo_jax.model.config import YOGOConfig
 from yogo_jax.model.dfu import DFU, Seen
 from yogo_jax.model.fru import FRU
+from yogo_jax.model.layers import Motion
 
 MOST_AT_ONCE = 1 << 14
 """Pixels of all time steps that are worked on at once, ahead of the scan; with more of them it is step by step, since
@@ -36,6 +37,18 @@ class Ahead(NamedTuple):
     branches: list[jax.Array]
     features: Seen | None
     fru: tuple[list[jax.Array], jax.Array] | None
+
+
+class Step(NamedTuple):
+    """What a cell makes of a time step.
+
+    Attributes:
+      state: `[B, H, W, C]`.
+      motion: from this frame to where its recurrent state was sampled; None where nothing asks for it.
+    """
+
+    state: jax.Array
+    motion: Motion | None
 
 
 class RecurrentCell(nn.Module):
@@ -64,9 +77,10 @@ class RecurrentCell(nn.Module):
         branches = [*others, features]
         return Ahead(branches, seen, self.fru.seen(branches))
 
-    def __call__(self, hidden: jax.Array, ahead: Ahead) -> tuple[jax.Array, jax.Array]:
+    def __call__(self, hidden: jax.Array, ahead: Ahead) -> tuple[jax.Array, Step]:
+        motion = None
         if ahead.features is not None:
-            hidden = self.dfus[0].align(self.dfus[0].seen(hidden, 0), ahead.features)
+            hidden, motion = self.dfus[0].align(self.dfus[0].seen(hidden, 0), ahead.features)
         branches = self.fru.refine([hidden, *ahead.branches], ahead.fru)
         if self.config.cell_order == "fru_dfu":
             *states, features = branches
@@ -75,18 +89,18 @@ class RecurrentCell(nn.Module):
         self.sow("intermediates", "aligned", hidden)
         result = self.fru.merge(branches)
         self.sow("intermediates", "fused", result)
-        return result, result
+        return result, Step(result, motion if self.config.image_skip == "aligned" else None)
 
 
 class _Pass(nn.Module):
-    """Runs a cell over time: inputs `[B, T, H, W, C]` each → the states, `[B, T, H, W, C]`."""
+    """Runs a cell over time: inputs `[B, T, H, W, C]` each → its steps, `[B, T, …]`."""
 
     config: YOGOConfig
     blocks: int
     reverse: bool
 
     @nn.compact
-    def __call__(self, *inputs: jax.Array) -> jax.Array:
+    def __call__(self, *inputs: jax.Array) -> Step:
         cell = RecurrentCell(self.config, self.blocks, states=len(inputs), name="cell")
         batch, count, *size, _ = inputs[0].shape
         axes = {
@@ -107,7 +121,7 @@ class _Pass(nn.Module):
 
             ahead = nn.scan(step_ahead, **axes)(cell, None, inputs)[1]
 
-        def step(cell: RecurrentCell, hidden: jax.Array, ahead: Ahead) -> tuple[jax.Array, jax.Array]:
+        def step(cell: RecurrentCell, hidden: jax.Array, ahead: Ahead) -> tuple[jax.Array, Step]:
             return cell(hidden, ahead)
 
         scan = nn.scan(nn.remat(step, prevent_cse=False) if self.config.remat else step, reverse=self.reverse, **axes)
@@ -115,17 +129,17 @@ class _Pass(nn.Module):
 
 
 class BackwardRecurrence(nn.Module):
-    """RC-BI: features F `[B, T, H, W, C]` → structure states H^b, `[B, T, H, W, C]`."""
+    """RC-BI: features F `[B, T, H, W, C]` → structure states H^b, `[B, T, H, W, C]`, and the motion to them."""
 
     config: YOGOConfig
 
     @nn.compact
-    def __call__(self, features: jax.Array) -> jax.Array:
+    def __call__(self, features: jax.Array) -> Step:
         return _Pass(self.config, self.config.frb_backward, reverse=True, name="rc_bi")(features)
 
 
 class ForwardRecurrence(nn.Module):
-    """RC-FI: F and H^b, `[B, T, H, W, C]` each → detail states H^f, `[B, T, H, W, C]`.
+    """RC-FI: F and H^b, `[B, T, H, W, C]` each → detail states H^f, `[B, T, H, W, C]`, and the motion to them.
 
     Without H^b (None) it is the plain forward cell of Table 3 (b) and (c).
     """
@@ -133,7 +147,7 @@ class ForwardRecurrence(nn.Module):
     config: YOGOConfig
 
     @nn.compact
-    def __call__(self, features: jax.Array, backward: jax.Array | None) -> jax.Array:
+    def __call__(self, features: jax.Array, backward: jax.Array | None) -> Step:
         inputs = [features]
         if backward is not None:
             inputs.append(jnp.concatenate([backward[:, 1:], jnp.zeros_like(backward[:, :1])], axis=1))

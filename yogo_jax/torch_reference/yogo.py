@@ -1,6 +1,7 @@
 """YOGO in PyTorch: features of every frame, two recurrent passes, hybrid fusion, reconstruction."""
 
 import itertools
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,7 @@ from yogo_jax.torch_reference.blocks import (
     lrelu,
     pad_to_multiple,
     residual_blocks,
+    up2,
 )
 from yogo_jax.torch_reference.deform_conv import Backend
 from yogo_jax.torch_reference.fusion import HFB, DirectFusion
@@ -49,7 +51,7 @@ class YOGO(Reconstruction):
                 self.detail = ReconstructionHead(channels, light)
         else:
             self.direct = DirectFusion(channels, cells + 1, config.hfbs)
-        if config.image_skip == "interpolate":
+        if config.image_skip != "none":
             heads = [self, self.structure] if config.fusion == "hybrid" and config.auxiliary_heads else [self]
             for head in heads:
                 nn.init.zeros_(head.conv_last.weight)
@@ -60,8 +62,8 @@ class YOGO(Reconstruction):
         batch, _, _, height, width = frames.shape
         padded = pad_to_multiple(frames, self.config.multiple)
         features = self._features(padded)
-        backward = self._backward_pass(features)
-        forward = self._forward_pass(features, backward)
+        backward, to_next = self._backward_pass(features)
+        forward, to_last = self._forward_pass(features, backward)
         time = len(features)
 
         def video(head: Reconstruction, x: Tensor) -> Tensor:
@@ -78,8 +80,9 @@ class YOGO(Reconstruction):
         else:
             x = self.direct(*states)
         image = video(self, x)
-        if self.config.image_skip == "interpolate":
-            skip = bicubic_up4(between(frames))
+        if self.config.image_skip != "none":
+            aligned = self.config.image_skip == "aligned"
+            skip = aligned_blend(frames, to_next, to_last) if aligned else bicubic_up4(between(frames))
             image = image + skip
             structure = None if structure is None else structure + skip
         return Output(image, structure, detail)
@@ -87,8 +90,8 @@ class YOGO(Reconstruction):
     def stages(self, frames: Tensor) -> dict[str, Tensor]:
         """Features [B, T, C, H, W] after each box of the network, by the box's name in Flax: for comparisons."""
         features = self._features(pad_to_multiple(frames, self.config.multiple))
-        backward = self._backward_pass(features)
-        found = {"fe": features, "backward": backward, "forward": self._forward_pass(features, backward)}
+        backward, _ = self._backward_pass(features)
+        found = {"fe": features, "backward": backward, "forward": self._forward_pass(features, backward)[0]}
         return {name: torch.stack(states, dim=1) for name, states in found.items() if states}
 
     def _features(self, frames: Tensor) -> list[Tensor]:
@@ -106,29 +109,56 @@ class YOGO(Reconstruction):
             features += [made, after]
         return features
 
-    def _backward_pass(self, features: list[Tensor]) -> list[Tensor]:
-        state, states = torch.zeros_like(features[0]), []
+    def _backward_pass(self, features: list[Tensor]) -> tuple[list[Tensor], list[Tensor | None]]:
+        """The backward cell's states, and its motions."""
+        state, states, motions = torch.zeros_like(features[0]), [], []
         for x in reversed(features):
-            state = self.backward_cell([state], x)
+            state, motion = self.backward_cell([state], x)
             states.append(state)
-        return states[::-1]
+            motions.append(motion)
+        return states[::-1], motions[::-1]
 
-    def _forward_pass(self, features: list[Tensor], backward: list[Tensor]) -> list[Tensor]:
-        """The forward cell's states; none of them without that cell."""
+    def _forward_pass(self, features: list[Tensor], backward: list[Tensor]) -> tuple[list[Tensor], list[Tensor | None]]:
+        """The forward cell's states and motions; none of them without that cell."""
         if self.config.interaction == "backward_only":
-            return []
+            return [], []
         state = past_end = torch.zeros_like(features[0])
-        states = []
+        states, motions = [], []
         for x, future in zip(features, [*backward[1:], past_end], strict=True):
-            state = self.forward_cell([state, future] if self.config.interaction == "full" else [state], x)
+            state, motion = self.forward_cell([state, future] if self.config.interaction == "full" else [state], x)
             states.append(state)
-        return states
+            motions.append(motion)
+        return states, motions
 
 
 def between(frames: Tensor) -> Tensor:
     """[B, N, 3, H, W] → [B, 2N−1, 3, H, W]: between each two frames, their mean."""
     middle = (frames[:, :-1] + frames[:, 1:]) / 2
     return torch.cat((torch.stack((frames[:, :-1], middle), dim=2).flatten(1, 2), frames[:, -1:]), dim=1)
+
+
+def aligned_blend(frames: Tensor, to_next: Sequence[Tensor | None], to_last: Sequence[Tensor | None]) -> Tensor:
+    """Bicubic ×4 of [B, N, 3, H, W] and, between each two, both of them sampled along a motion and weighted by it.
+
+    Motions [B, 3, h, w] are dy, dx and weight of all 2N−1 frames, on H×W pixels or more: to the next, to the last.
+    """
+    large = bicubic_up4(frames)
+    height, width = large.shape[-2:]
+    made = []
+    for i in range(frames.shape[1] - 1):
+        total, weights = [], []
+        for image, motion in ((large[:, i + 1], to_next[2 * i + 1]), (large[:, i], to_last[2 * i + 1])):
+            assert motion is not None
+            dy, dx, weight = up2(up2(motion))[..., :height, :width].unbind(1)
+            y = torch.arange(height, dtype=dy.dtype, device=dy.device)[:, None] + 4 * dy
+            x = torch.arange(width, dtype=dx.dtype, device=dx.device) + 4 * dx
+            grid = torch.stack(((2 * x + 1) / width - 1, (2 * y + 1) / height - 1), dim=-1)
+            sampled = F.grid_sample(image, grid, padding_mode="border", align_corners=False)
+            total.append(weight[:, None] * sampled)
+            weights.append(weight[:, None])
+        made.append(sum(total) / sum(weights))
+    made = torch.stack(made, dim=1)
+    return torch.cat((torch.stack((large[:, :-1], made), dim=2).flatten(1, 2), large[:, -1:]), dim=1)
 
 
 def bicubic_up4(frames: Tensor) -> Tensor:

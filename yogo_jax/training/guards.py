@@ -38,11 +38,16 @@ def check_config(config: Config, devices: int, processes: int = 1) -> None:
         ("optim.clip_norm", optim.clip_norm),
         ("optim.warmup_steps", optim.warmup_steps),
         ("optim.factor", optim.factor),
+        ("optim.flow_weight", optim.flow_weight),
         ("optim.final_fraction", optim.final_fraction),
         ("train.seed", train.seed),
         ("train.fsdp_min_size", train.fsdp_min_size),
     ):
         _demand(value >= 0, f"{name}={value}: it takes 0 or more")
+    _demand(
+        not data.flow or getattr(config.model, "image_skip", None) == "aligned",
+        'data.flow=True teaches the motion of a network with model.image_skip="aligned"',
+    )
     for name, value in (
         ("optim.learning_rate", optim.learning_rate),
         ("optim.charbonnier_width", optim.charbonnier_width),
