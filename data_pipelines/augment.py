@@ -93,5 +93,6 @@ def turn(images: np.ndarray, mirrored: bool, upside_down: bool, transposed: bool
 
 def turn_flow(flow: np.ndarray, mirrored: bool, upside_down: bool, transposed: bool) -> np.ndarray:
     """The same of […, H, W, (dy, dx)], whose vectors turn with their places."""
-    flow = turn(flow, mirrored, upside_down, transposed) * np.float32([-1 if upside_down else 1, -1 if mirrored else 1])
+    signs = np.array([-1 if upside_down else 1, -1 if mirrored else 1], np.float32)
+    flow = turn(flow, mirrored, upside_down, transposed) * signs
     return flow[..., ::-1] if transposed else flow

@@ -29,7 +29,7 @@ def neighbour_flow(frames: np.ndarray, corner: tuple[int, int], patch: tuple[int
         cv2.resize(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), (right - left, bottom - top), interpolation=cv2.INTER_AREA)
         for frame in around
     ]
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     rows, columns = (
         slice(first - low, first - low + size) for first, size, (low, _) in zip(corner, patch, edges, strict=True)
     )

@@ -50,7 +50,7 @@ def train_step(
         output, sown = network.apply({"params": params}, to_float(batch["lr"]), auxiliary=True, mutable=sown)
         terms = loss_terms(output, batch["hr"], config.charbonnier_width)
         if "flow" in batch:
-            terms["flow"] = config.flow_weight * flow_distance(sown["motion"]["flow"][0], batch["flow"])
+            terms["flow"] = config.flow_weight * flow_distance(sown["motion"]["flow"][0], batch["flow"])  # pyright: ignore[reportArgumentType]
         metrics = {f"loss_{head}": term for head, term in terms.items()}
         total = jnp.stack(list(terms.values())).sum()
         return total, {"loss": total, **metrics, **_offsets(sown)}
