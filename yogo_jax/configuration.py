@@ -86,9 +86,7 @@ class OptimConfig:
       ema_decay: of the running average of the parameters that evaluation and export use; 0 keeps none.
       accumulate: a batch is worked off in so many parts, one after the other, to save memory.
       charbonnier_width: w of the loss √(x² + w²).
-      flow_weight: of the mean distance, in pixels, between the DFUs' finest motion and the flow of `data.flow`
-        (the offset-fidelity loss of Chan et al., "Understanding Deformable Alignment in Video Super-Resolution",
-        2021). For networks with `model.image_skip="aligned"`.
+      flow_weight: of the mean distance, in pixels, between the motion of `model.motion` and the flow of `data.flow`.
     """
 
     learning_rate: float = 1e-4

@@ -64,8 +64,10 @@ class YOGOConfig:
       recon: "paper", or "light" for small models (see `Recon`).
       image_skip: "interpolate" adds the image head's output to bicubic ×4 of the known frames, and of the mean
         of its two neighbours for a frame to be made, and the structure head's likewise; their last convolutions
-        then start at zero. "aligned" samples the two neighbours where the DFUs do, which then learn motion from
-        the images, too.
+        then start at zero.
+      motion: "matched" finds the motion between neighbouring frames by matching their features (`Matching`), and
+        samples along it the neighbours of a frame to be made, for its features and the skip, and the states before
+        their DFU (flow-guided alignment, as in BasicVSR++). A small network learns little motion otherwise.
       dtype: of the computation. Parameters, and coordinates of the deformable convolution, stay float32.
       remat: recompute the recurrent cells in the backward pass instead of keeping their intermediates.
     """
@@ -87,7 +89,8 @@ class YOGOConfig:
     cell_order: Literal["dfu_fru", "dfu", "fru", "fru_dfu"] = "dfu_fru"
     auxiliary_heads: bool = True
     recon: Literal["paper", "light"] = "paper"
-    image_skip: Literal["none", "interpolate", "aligned"] = "none"
+    image_skip: Literal["none", "interpolate"] = "none"
+    motion: Literal["none", "matched"] = "none"
     dtype: Literal["float32", "bfloat16"] = "float32"
     remat: bool = False
 
@@ -100,9 +103,6 @@ class YOGOConfig:
             raise UserError(f"model.filters={self.filters} is not a positive multiple of model.groups={self.groups}")
         if self.interaction == "backward_only" and self.fusion == "hybrid":
             raise UserError('model.interaction="backward_only" has one state and wants model.fusion="direct"')
-        aligned = self.interaction != "backward_only" and self.cell_order.startswith("dfu")
-        if self.image_skip == "aligned" and not aligned:
-            raise UserError('model.image_skip="aligned" wants both cells, and the DFU first in them')
         if self.se_reduction < 1 or self.filters % self.se_reduction:
             raise UserError(f"model.se_reduction={self.se_reduction} does not divide model.filters={self.filters}")
         if not 1 <= self.pyramid_levels <= 4:

@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 
 from yogo_jax.model.config import YOGOConfig
-from yogo_jax.model.layers import Conv, DeformConv, Motion, SplitConv, leaky_relu, parts_of
+from yogo_jax.model.layers import Conv, DeformConv, SplitConv, leaky_relu, parts_of
 from yogo_jax.ops.resample import up2
 
 
@@ -48,23 +48,22 @@ class Aligner(nn.Module):
 
     def __call__(self, source: list[jax.Array], reference: list[jax.Array], *context: float) -> jax.Array:
         first = [conv(*pair) for conv, *pair in zip(self.offset_conv1, source, reference, strict=True)]
-        return self.align(source, first, *context)[0]
+        return self.align(source, first, *context)
 
-    def align(self, source: list[jax.Array], first: list[jax.Array], *context: float) -> tuple[jax.Array, Motion]:
-        """The same, with each level's first convolution, of source and reference, done; and the finest motion."""
-        wide = aligned = motion = None
+    def align(self, source: list[jax.Array], first: list[jax.Array], *context: float) -> jax.Array:
+        """The same, with each level's first convolution, of source and reference, done."""
+        wide = aligned = None
         for level in reversed(range(len(source))):
             guide = leaky_relu(first[level])
             if wide is not None:
                 guide = leaky_relu(self.offset_conv2[level](guide, 2 * up2(wide)))
             wide = guide = self.last_guide(level, guide, *context)
-            moved, motion = self.dcn[level](source[level], guide)
+            moved = self.dcn[level](source[level], guide)
             if aligned is not None:
                 moved = self.fuse[level](moved, up2(aligned))
             aligned = moved if level == 0 else leaky_relu(moved)
         assert aligned is not None
-        assert motion is not None
-        return aligned, motion
+        return aligned
 
     def last_guide(self, level: int, guide: jax.Array) -> jax.Array:
         """What a level's offsets and masks are predicted from; aligners that know more than features override it.
@@ -101,7 +100,7 @@ class DFU(nn.Module):
             self.merge = Conv(self.config.filters, size=1)
 
     def __call__(self, hidden: jax.Array, features: jax.Array) -> jax.Array:
-        return self.align(self.seen(hidden, 0), self.seen(features, 1))[0]
+        return self.align(self.seen(hidden, 0), self.seen(features, 1))
 
     def seen(self, x: jax.Array, index: int) -> Seen:
         """x is the hidden state (`index` 0) or the current features (1)."""
@@ -115,11 +114,9 @@ class DFU(nn.Module):
         ]
         return Seen(levels, first)
 
-    def align(self, hidden: Seen, features: Seen) -> tuple[jax.Array, Motion]:
-        """H aligned with F, and where in H its samples were taken."""
+    def align(self, hidden: Seen, features: Seen) -> jax.Array:
         first = [[a + b for a, b in zip(*pair, strict=True)] for pair in zip(hidden.first, features.first, strict=True)]
-        aligned, motion = self.to_features.align(hidden.levels, [level[0] for level in first])
+        aligned = self.to_features.align(hidden.levels, [level[0] for level in first])
         if self.config.dfu_direction == "hidden":
-            return aligned, motion
-        back, _ = self.to_hidden.align(features.levels, [level[1] for level in first])
-        return self.merge(aligned, back), motion
+            return aligned
+        return self.merge(aligned, self.to_hidden.align(features.levels, [level[1] for level in first]))

@@ -6,20 +6,29 @@ import jax.numpy as jnp
 
 from yogo_jax.model.config import YOGOConfig
 from yogo_jax.model.layers import Conv, ResidualBlocks, leaky_relu
+from yogo_jax.model.matching import Matching, Motion, interleave, warp
 
 
 class FeatureExtraction(nn.Module):
-    """Frames `[B, N, H, W, 3]` → features F `[B, 2N−1, H, W, C]`, known frames at even positions."""
+    """Frames `[B, N, H, W, 3]` → features F `[B, 2N−1, H, W, C]`, known frames at even positions, and the motion.
+
+    Without `config.motion` it is None.
+    """
 
     config: YOGOConfig
 
     @nn.compact
-    def __call__(self, frames: jax.Array) -> jax.Array:
+    def __call__(self, frames: jax.Array) -> tuple[jax.Array, Motion | None]:
         config, (batch, count, *size, _) = self.config, frames.shape
         x = leaky_relu(Conv(config.filters, name="conv_first")(frames.reshape(-1, *size, 3)))
         x = ResidualBlocks(config.filters, config.fe_blocks, name="blocks")(x)
         known = x.reshape(batch, count, *size, config.filters)
-        return interleave(known, self._missing(known[:, :-1], known[:, 1:]))
+        before, after, motion = known[:, :-1], known[:, 1:], None
+        if config.motion == "matched":
+            motion = Matching(config, name="match")(frames, known)
+            before = along(before, motion.to_last[:, 1::2])
+            after = along(after, motion.to_next[:, 1::2])
+        return interleave(known, self._missing(before, after)), motion
 
     def _missing(self, before: jax.Array, after: jax.Array) -> jax.Array:
         match self.config.missing_frame:
@@ -33,8 +42,6 @@ class FeatureExtraction(nn.Module):
                 return jnp.zeros_like(before)
 
 
-def interleave(known: jax.Array, missing: jax.Array) -> jax.Array:
-    """`[B, N, …]` and `[B, N−1, …]` → `[B, 2N−1, …]`: known, missing, known, …, known."""
-    pairs = jnp.stack([known[:, :-1], missing], axis=2)
-    pairs = pairs.reshape(known.shape[0], -1, *known.shape[2:])
-    return jnp.concatenate([pairs, known[:, -1:]], axis=1)
+def along(x: jax.Array, flow: jax.Array) -> jax.Array:
+    """`warp` of `[B, T, H, W, c]` by `[B, T, H, W, 2]`."""
+    return warp(x.reshape(-1, *x.shape[2:]), flow.reshape(-1, *flow.shape[2:])).reshape(x.shape)

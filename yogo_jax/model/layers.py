@@ -1,7 +1,5 @@
 """The layers that every box of the paper's Figure 2 is made of."""
 
-from typing import NamedTuple
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -74,18 +72,6 @@ def parts_of(x: jax.Array, *parts: tuple[jax.Array, jax.Array]) -> list[jax.Arra
     return jnp.split(conv2d(x, kernel, bias), len(parts), axis=-1)
 
 
-class Motion(NamedTuple):
-    """Where a deformable convolution samples, and how much of it, in the mean over its groups and taps.
-
-    Attributes:
-      flow: `[B, H, W, 2]`, (dy, dx) in pixels, float32.
-      weight: `[B, H, W, 1]`, the masks' mean, in (0, 1), float32.
-    """
-
-    flow: jax.Array
-    weight: jax.Array
-
-
 class DeformConv(nn.Module):
     """Modulated deformable k×k convolution of x, with offsets and masks predicted from `guide` (DCNv2).
 
@@ -100,7 +86,7 @@ class DeformConv(nn.Module):
     size: int = 3
 
     @nn.compact
-    def __call__(self, x: jax.Array, guide: jax.Array) -> tuple[jax.Array, Motion]:
+    def __call__(self, x: jax.Array, guide: jax.Array) -> jax.Array:
         kernel = self.param("kernel", HE_NORMAL, (self.size, self.size, x.shape[-1], self.features))
         bias = self.param("bias", ZEROS, (self.features,))
         samples = self.groups * self.size**2
@@ -110,9 +96,7 @@ class DeformConv(nn.Module):
         mask = jax.nn.sigmoid(mask).reshape(*mask.shape[:-1], self.groups, -1)
         if not self.is_initializing():
             self.sow("offsets", "mean", jnp.abs(offset.astype(jnp.float32)).mean(axis=range(1, offset.ndim)))
-        flow = offset.astype(jnp.float32).mean(axis=(-3, -2))
-        motion = Motion(flow, mask.astype(jnp.float32).mean(axis=(-2, -1))[..., None])
-        return deform_conv2d(x, offset, mask, kernel.astype(x.dtype), bias.astype(x.dtype)), motion
+        return deform_conv2d(x, offset, mask, kernel.astype(x.dtype), bias.astype(x.dtype))
 
 
 class Residual(nn.Module):

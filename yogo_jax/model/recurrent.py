@@ -17,8 +17,9 @@ from flax.typing import Out
 
 from yogo_jax.model.config import YOGOConfig
 from yogo_jax.model.dfu import DFU, Seen
+from yogo_jax.model.feature_extraction import along
 from yogo_jax.model.fru import FRU
-from yogo_jax.model.layers import Motion
+from yogo_jax.model.matching import Motion, warp
 
 MOST_AT_ONCE = 1 << 14
 """Pixels of all time steps that are worked on at once, ahead of the scan; with more of them it is step by step, since
@@ -37,18 +38,6 @@ class Ahead(NamedTuple):
     branches: list[jax.Array]
     features: Seen | None
     fru: tuple[list[jax.Array], jax.Array] | None
-
-
-class Step(NamedTuple):
-    """What a cell makes of a time step.
-
-    Attributes:
-      state: `[B, H, W, C]`.
-      motion: from this frame to where its recurrent state was sampled; None where nothing asks for it.
-    """
-
-    state: jax.Array
-    motion: Motion | None
 
 
 class RecurrentCell(nn.Module):
@@ -77,10 +66,12 @@ class RecurrentCell(nn.Module):
         branches = [*others, features]
         return Ahead(branches, seen, self.fru.seen(branches))
 
-    def __call__(self, hidden: jax.Array, ahead: Ahead) -> tuple[jax.Array, Step]:
-        motion = None
+    def __call__(self, hidden: jax.Array, ahead: Ahead, flow: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+        """`flow`, if there is one, `[B, H, W, 2]`, says where the recurrent state has what is in this frame."""
+        if flow is not None:
+            hidden = warp(hidden, flow)
         if ahead.features is not None:
-            hidden, motion = self.dfus[0].align(self.dfus[0].seen(hidden, 0), ahead.features)
+            hidden = self.dfus[0].align(self.dfus[0].seen(hidden, 0), ahead.features)
         branches = self.fru.refine([hidden, *ahead.branches], ahead.fru)
         if self.config.cell_order == "fru_dfu":
             *states, features = branches
@@ -89,18 +80,21 @@ class RecurrentCell(nn.Module):
         self.sow("intermediates", "aligned", hidden)
         result = self.fru.merge(branches)
         self.sow("intermediates", "fused", result)
-        return result, Step(result, motion if self.config.image_skip == "aligned" else None)
+        return result, result
 
 
 class _Pass(nn.Module):
-    """Runs a cell over time: inputs `[B, T, H, W, C]` each → its steps, `[B, T, …]`."""
+    """Runs a cell over time: inputs `[B, T, H, W, C]` each → the states, `[B, T, H, W, C]`.
+
+    `flow`, `[B, T, H, W, 2]`, is each frame's to the one before it in the order of the pass.
+    """
 
     config: YOGOConfig
     blocks: int
     reverse: bool
 
     @nn.compact
-    def __call__(self, *inputs: jax.Array) -> Step:
+    def __call__(self, *inputs: jax.Array, flow: jax.Array | None) -> jax.Array:
         cell = RecurrentCell(self.config, self.blocks, states=len(inputs), name="cell")
         batch, count, *size, _ = inputs[0].shape
         axes = {
@@ -121,25 +115,26 @@ class _Pass(nn.Module):
 
             ahead = nn.scan(step_ahead, **axes)(cell, None, inputs)[1]
 
-        def step(cell: RecurrentCell, hidden: jax.Array, ahead: Ahead) -> tuple[jax.Array, Step]:
-            return cell(hidden, ahead)
+        def step(cell: RecurrentCell, hidden: jax.Array, known: tuple) -> tuple[jax.Array, jax.Array]:
+            return cell(hidden, *known)
 
         scan = nn.scan(nn.remat(step, prevent_cse=False) if self.config.remat else step, reverse=self.reverse, **axes)
-        return scan(cell, jnp.zeros_like(inputs[0][:, 0]), ahead)[1]
+        return scan(cell, jnp.zeros_like(inputs[0][:, 0]), (ahead, flow))[1]
 
 
 class BackwardRecurrence(nn.Module):
-    """RC-BI: features F `[B, T, H, W, C]` → structure states H^b, `[B, T, H, W, C]`, and the motion to them."""
+    """RC-BI: features F `[B, T, H, W, C]` → structure states H^b, `[B, T, H, W, C]`."""
 
     config: YOGOConfig
 
     @nn.compact
-    def __call__(self, features: jax.Array) -> Step:
-        return _Pass(self.config, self.config.frb_backward, reverse=True, name="rc_bi")(features)
+    def __call__(self, features: jax.Array, motion: Motion | None) -> jax.Array:
+        flow = motion and motion.to_next
+        return _Pass(self.config, self.config.frb_backward, reverse=True, name="rc_bi")(features, flow=flow)
 
 
 class ForwardRecurrence(nn.Module):
-    """RC-FI: F and H^b, `[B, T, H, W, C]` each → detail states H^f, `[B, T, H, W, C]`, and the motion to them.
+    """RC-FI: F and H^b, `[B, T, H, W, C]` each → detail states H^f, `[B, T, H, W, C]`.
 
     Without H^b (None) it is the plain forward cell of Table 3 (b) and (c).
     """
@@ -147,8 +142,10 @@ class ForwardRecurrence(nn.Module):
     config: YOGOConfig
 
     @nn.compact
-    def __call__(self, features: jax.Array, backward: jax.Array | None) -> Step:
+    def __call__(self, features: jax.Array, backward: jax.Array | None, motion: Motion | None) -> jax.Array:
         inputs = [features]
         if backward is not None:
-            inputs.append(jnp.concatenate([backward[:, 1:], jnp.zeros_like(backward[:, :1])], axis=1))
-        return _Pass(self.config, self.config.frb_forward, reverse=False, name="rc_fi")(*inputs)
+            future = jnp.concatenate([backward[:, 1:], jnp.zeros_like(backward[:, :1])], axis=1)
+            inputs.append(future if motion is None else along(future, motion.to_next))
+        flow = motion and motion.to_last
+        return _Pass(self.config, self.config.frb_forward, reverse=False, name="rc_fi")(*inputs, flow=flow)

@@ -69,8 +69,7 @@ class FeatureComparison(nn.Module):
     def _aligned(self, neighbour: jax.Array, frame: jax.Array, name: str) -> jax.Array:
         guide = leaky_relu(Conv(self.config.filters, name=f"{name}_conv1")(neighbour, frame))
         guide = Conv(self.config.filters, name=f"{name}_conv2")(guide)
-        deform = DeformConv(self.config.filters, self.config.groups, name=f"{name}_dcn")
-        return leaky_relu(deform(neighbour, guide)[0])
+        return leaky_relu(DeformConv(self.config.filters, self.config.groups, name=f"{name}_dcn")(neighbour, guide))
 
 
 class TMNet(nn.Module):

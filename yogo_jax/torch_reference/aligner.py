@@ -77,10 +77,8 @@ class PyramidAligner(nn.Module):
                 if modulated:
                     self.add_module(f"TMB_{'AB'[direction - 1]}_l{level}", TemporalModulation(channels))
 
-    def _align(
-        self, source: list[Tensor], reference: list[Tensor], direction: int, moment: float
-    ) -> tuple[Tensor, Tensor]:
-        offset = aligned = motion = None
+    def _align(self, source: list[Tensor], reference: list[Tensor], direction: int, moment: float) -> Tensor:
+        offset = aligned = None
         for level in range(self.levels, 0, -1):
 
             def layer(name: str, *inputs: Tensor, level: int = level) -> Tensor:
@@ -94,27 +92,22 @@ class PyramidAligner(nn.Module):
             if self.modulated:
                 last = last + self.get_submodule(f"TMB_{'AB'[direction - 1]}_l{level}")(offset, moment)
             offset = last
-            sampled, motion = dcn.with_motion(x, offset)  # pyright: ignore[reportCallIssue]
+            sampled = dcn(x, offset)
             if aligned is not None:
                 sampled = layer("fea_conv", sampled, up2(aligned))
             aligned = sampled if level == 1 else lrelu(sampled)
         assert aligned is not None
-        assert motion is not None
-        return aligned, motion
+        return aligned
 
     def forward(self, a: list[Tensor], b: list[Tensor], moment: float = 0.0) -> Tensor:
         """Two pyramids of [B, C, H, W], finest first → the results beside one another, [B, directions·C, H, W].
 
         `moment` is that of the modulation from A to B: −1 at A, 1 at B.
         """
-        return self.with_motion(a, b, moment)[0]
-
-    def with_motion(self, a: list[Tensor], b: list[Tensor], moment: float = 0.0) -> tuple[Tensor, Tensor]:
-        """The same, and the finest level's motion from B to where A was sampled."""
-        result, motion = self._align(a, b, 1, moment)
+        results = [self._align(a, b, 1, moment)]
         if self.directions == 2:
-            result = torch.cat((result, self._align(b, a, 2, -moment)[0]), dim=1)
-        return result, motion
+            results.append(self._align(b, a, 2, -moment))
+        return torch.cat(results, dim=1)
 
 
 class AlignAndMerge(Pyramid):
@@ -136,9 +129,5 @@ class AlignAndMerge(Pyramid):
             self.fusion = conv(2 * channels, channels, 1)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        return self.with_motion(a, b)[0]
-
-    def with_motion(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-        """The same, and the motion from B to where A was sampled."""
-        aligned, motion = self.pcd_align.with_motion(self.pyramid(a), self.pyramid(b))
-        return self.fusion(aligned) if self.pcd_align.directions == 2 else aligned, motion
+        aligned = self.pcd_align(self.pyramid(a), self.pyramid(b))
+        return self.fusion(aligned) if self.pcd_align.directions == 2 else aligned

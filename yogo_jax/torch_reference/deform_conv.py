@@ -93,11 +93,5 @@ class ModulatedDeformConv(nn.Module):
 
     def forward(self, x: Tensor, features: Tensor) -> Tensor:
         """x and features [B, C, H, W] → [B, C, H, W]: x sampled where `features` say."""
-        return self.with_motion(x, features)[0]
-
-    def with_motion(self, x: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
-        """The same; and where it was sampled, in the mean over groups and taps: dy, dx and mask, [B, 3, H, W]."""
         offset, mask = self.conv_offset_mask(features).split((2 * self.samples, self.samples), dim=1)
-        mask = torch.sigmoid(mask)
-        motion = torch.stack((offset[:, ::2].mean(1), offset[:, 1::2].mean(1), mask.mean(1)), dim=1)
-        return deform_conv2d(x, offset, mask, self.weight, self.bias, self.backend), motion
+        return deform_conv2d(x, offset, torch.sigmoid(mask), self.weight, self.bias, self.backend)

@@ -47,21 +47,16 @@ class RecurrentCell(nn.Module):
         self.frb = nn.ModuleList(FRB(channels, branches) for _ in range(count))
         self.fusion = conv(branches * channels, channels, 1)
 
-    def _align(self, branches: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+    def _align(self, branches: list[Tensor]) -> list[Tensor]:
         *states, current = branches
-        aligned = [
-            dfu.with_motion(state, current)  # pyright: ignore[reportCallIssue]
-            for dfu, state in zip(self.dfu, states, strict=True)
-        ]
-        return [x for x, _ in aligned] + [current], aligned[0][1]
+        return [dfu(state, current) for dfu, state in zip(self.dfu, states, strict=True)] + [current]
 
-    def forward(self, states: list[Tensor], features: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The new state, and the motion to where the first of the old ones was sampled, if it was."""
-        branches, motion = [*states, features], None
+    def forward(self, states: list[Tensor], features: Tensor) -> Tensor:
+        branches = [*states, features]
         if self.order in ("dfu", "dfu_fru"):
-            branches, motion = self._align(branches)
+            branches = self._align(branches)
         for frb in self.frb:
             branches = frb(branches)
         if self.order == "fru_dfu":
-            branches, motion = self._align(branches)
-        return lrelu(self.fusion(torch.cat(branches, dim=1))), motion
+            branches = self._align(branches)
+        return lrelu(self.fusion(torch.cat(branches, dim=1)))

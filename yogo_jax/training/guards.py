@@ -45,8 +45,8 @@ def check_config(config: Config, devices: int, processes: int = 1) -> None:
     ):
         _demand(value >= 0, f"{name}={value}: it takes 0 or more")
     _demand(
-        not data.flow or getattr(config.model, "image_skip", None) == "aligned",
-        'data.flow=True teaches the motion of a network with model.image_skip="aligned"',
+        not data.flow or getattr(config.model, "motion", "none") != "none",
+        'data.flow=True teaches motion: it wants model.motion="matched"',
     )
     for name, value in (
         ("optim.learning_rate", optim.learning_rate),
