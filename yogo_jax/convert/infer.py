@@ -54,6 +54,7 @@ def _yogo(tensors: Mapping[str, np.ndarray], shared: dict[str, Any]) -> tuple[YO
         hfbs=_count(tensors, r"direct\.recon_trunk\.(\d+)\.") // 2 if direct else _count(tensors, r"hfm\.(\d+)\."),
         pyramid_levels=levels,
         missing_frame="learned" if learned else "mean",
+        motion="matched" if "match.project.weight" in tensors else "none",
         dfu_direction="both" if "backward_cell.dfu.0.fusion.weight" in tensors or not aligned else "hidden",
         se_reduction=1 if gate is None else filters // max(_size(gate, 0), 1),
         fusion="direct" if direct else "hybrid",

@@ -1,7 +1,6 @@
 """YOGO in PyTorch: features of every frame, two recurrent passes, hybrid fusion, reconstruction."""
 
 import itertools
-from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +19,7 @@ from yogo_jax.torch_reference.blocks import (
 )
 from yogo_jax.torch_reference.deform_conv import Backend
 from yogo_jax.torch_reference.fusion import HFB, DirectFusion
+from yogo_jax.torch_reference.matching import Matching, Motion, warp
 from yogo_jax.torch_reference.recurrent import RecurrentCell
 
 
@@ -40,6 +40,8 @@ class YOGO(Reconstruction):
         self.feature_extraction = residual_blocks(channels, config.fe_blocks)
         if config.missing_frame == "learned":
             self.missing_frame = conv(2 * channels, channels)
+        if config.motion == "matched":
+            self.match = Matching(channels, config.pyramid_levels)
         self.backward_cell = RecurrentCell(config, 1, config.frb_backward, backend)
         if cells == 2:
             states = 2 if config.interaction == "full" else 1
@@ -51,7 +53,7 @@ class YOGO(Reconstruction):
                 self.detail = ReconstructionHead(channels, light)
         else:
             self.direct = DirectFusion(channels, cells + 1, config.hfbs)
-        if config.image_skip != "none":
+        if config.image_skip == "interpolate":
             heads = [self, self.structure] if config.fusion == "hybrid" and config.auxiliary_heads else [self]
             for head in heads:
                 nn.init.zeros_(head.conv_last.weight)
@@ -61,9 +63,9 @@ class YOGO(Reconstruction):
         """frames [B, N, 3, H, W], RGB in [0, 1], N ≥ 2 → frames [B, 2N−1, 3, 4H, 4W]."""
         batch, _, _, height, width = frames.shape
         padded = pad_to_multiple(frames, self.config.multiple)
-        features = self._features(padded)
-        backward, to_next = self._backward_pass(features)
-        forward, to_last = self._forward_pass(features, backward)
+        features, motion = self._features(padded)
+        backward = self._backward_pass(features, motion)
+        forward = self._forward_pass(features, backward, motion)
         time = len(features)
 
         def video(head: Reconstruction, x: Tensor) -> Tensor:
@@ -80,55 +82,61 @@ class YOGO(Reconstruction):
         else:
             x = self.direct(*states)
         image = video(self, x)
-        if self.config.image_skip != "none":
-            aligned = self.config.image_skip == "aligned"
-            skip = aligned_blend(frames, to_next, to_last) if aligned else bicubic_up4(between(frames))
+        if self.config.image_skip == "interpolate":
+            skip = bicubic_up4(between(frames)) if motion is None else along(bicubic_up4(frames), motion)
             image = image + skip
             structure = None if structure is None else structure + skip
         return Output(image, structure, detail)
 
     def stages(self, frames: Tensor) -> dict[str, Tensor]:
         """Features [B, T, C, H, W] after each box of the network, by the box's name in Flax: for comparisons."""
-        features = self._features(pad_to_multiple(frames, self.config.multiple))
-        backward, _ = self._backward_pass(features)
-        found = {"fe": features, "backward": backward, "forward": self._forward_pass(features, backward)[0]}
+        features, motion = self._features(pad_to_multiple(frames, self.config.multiple))
+        backward = self._backward_pass(features, motion)
+        found = {"fe": features, "backward": backward, "forward": self._forward_pass(features, backward, motion)}
         return {name: torch.stack(states, dim=1) for name, states in found.items() if states}
 
-    def _features(self, frames: Tensor) -> list[Tensor]:
-        """[B, N, 3, H, W] → 2N−1 features [B, C, H, W]."""
+    def _features(self, frames: Tensor) -> tuple[list[Tensor], Motion | None]:
+        """[B, N, 3, H, W] → 2N−1 features [B, C, H, W], and the motion if it is looked for."""
         x = self.feature_extraction(lrelu(self.conv_first(frames.flatten(0, 1))))
         known = list(x.unflatten(0, frames.shape[:2]).unbind(1))
+        motion = self.match(frames, known) if self.config.motion == "matched" else None
         features = known[:1]
-        for before, after in itertools.pairwise(known):
+        for i, (before, after) in enumerate(itertools.pairwise(known)):
+            right = after
+            if motion is not None:
+                before = warp(before, motion.to_last[2 * i + 1])
+                after = warp(after, motion.to_next[2 * i + 1])
             if self.config.missing_frame == "learned":
                 made = lrelu(self.missing_frame(torch.cat((before, after), dim=1)))
             elif self.config.missing_frame == "mean":
                 made = (before + after) / 2
             else:
                 made = torch.zeros_like(before)
-            features += [made, after]
-        return features
+            features += [made, right]
+        return features, motion
 
-    def _backward_pass(self, features: list[Tensor]) -> tuple[list[Tensor], list[Tensor | None]]:
-        """The backward cell's states, and its motions."""
-        state, states, motions = torch.zeros_like(features[0]), [], []
-        for x in reversed(features):
-            state, motion = self.backward_cell([state], x)
+    def _backward_pass(self, features: list[Tensor], motion: Motion | None) -> list[Tensor]:
+        state, states = torch.zeros_like(features[0]), []
+        for t in reversed(range(len(features))):
+            x = features[t]
+            if motion is not None:
+                state = warp(state, motion.to_next[t])
+            state = self.backward_cell([state], x)
             states.append(state)
-            motions.append(motion)
-        return states[::-1], motions[::-1]
+        return states[::-1]
 
-    def _forward_pass(self, features: list[Tensor], backward: list[Tensor]) -> tuple[list[Tensor], list[Tensor | None]]:
-        """The forward cell's states and motions; none of them without that cell."""
+    def _forward_pass(self, features: list[Tensor], backward: list[Tensor], motion: Motion | None) -> list[Tensor]:
+        """The forward cell's states; none of them without that cell."""
         if self.config.interaction == "backward_only":
-            return [], []
+            return []
         state = past_end = torch.zeros_like(features[0])
-        states, motions = [], []
-        for x, future in zip(features, [*backward[1:], past_end], strict=True):
-            state, motion = self.forward_cell([state, future] if self.config.interaction == "full" else [state], x)
+        states = []
+        for t, (x, future) in enumerate(zip(features, [*backward[1:], past_end], strict=True)):
+            if motion is not None:
+                state, future = warp(state, motion.to_last[t]), warp(future, motion.to_next[t])
+            state = self.forward_cell([state, future] if self.config.interaction == "full" else [state], x)
             states.append(state)
-            motions.append(motion)
-        return states, motions
+        return states
 
 
 def between(frames: Tensor) -> Tensor:
@@ -137,28 +145,19 @@ def between(frames: Tensor) -> Tensor:
     return torch.cat((torch.stack((frames[:, :-1], middle), dim=2).flatten(1, 2), frames[:, -1:]), dim=1)
 
 
-def aligned_blend(frames: Tensor, to_next: Sequence[Tensor | None], to_last: Sequence[Tensor | None]) -> Tensor:
-    """Bicubic ×4 of [B, N, 3, H, W] and, between each two, both of them sampled along a motion and weighted by it.
-
-    Motions [B, 3, h, w] are dy, dx and weight of all 2N−1 frames, on H×W pixels or more: to the next, to the last.
-    """
-    large = bicubic_up4(frames)
+def along(large: Tensor, motion: Motion) -> Tensor:
+    """Frames [B, N, 3, 4H, 4W] and, between each two, both sampled along a motion of H×W pixels or more."""
     height, width = large.shape[-2:]
-    made = []
-    for i in range(frames.shape[1] - 1):
-        total, weights = [], []
-        for image, motion in ((large[:, i + 1], to_next[2 * i + 1]), (large[:, i], to_last[2 * i + 1])):
-            assert motion is not None
-            dy, dx, weight = up2(up2(motion))[..., :height, :width].unbind(1)
-            y = torch.arange(height, dtype=dy.dtype, device=dy.device)[:, None] + 4 * dy
-            x = torch.arange(width, dtype=dx.dtype, device=dx.device) + 4 * dx
-            grid = torch.stack(((2 * x + 1) / width - 1, (2 * y + 1) / height - 1), dim=-1)
-            sampled = F.grid_sample(image, grid, padding_mode="border", align_corners=False)
-            total.append(weight[:, None] * sampled)
-            weights.append(weight[:, None])
-        made.append(sum(total) / sum(weights))
-    made = torch.stack(made, dim=1)
-    return torch.cat((torch.stack((large[:, :-1], made), dim=2).flatten(1, 2), large[:, -1:]), dim=1)
+
+    def up4(x: Tensor) -> Tensor:
+        return up2(up2(x[..., : height // 4, : width // 4]))
+
+    frames = [large[:, 0]]
+    for i, share in enumerate(motion.share):
+        before = warp(large[:, i], 4 * up4(motion.to_last[2 * i + 1]))
+        after = warp(large[:, i + 1], 4 * up4(motion.to_next[2 * i + 1]))
+        frames += [up4(share) * before + (1 - up4(share)) * after, large[:, i + 1]]
+    return torch.stack(frames, dim=1)
 
 
 def bicubic_up4(frames: Tensor) -> Tensor:
