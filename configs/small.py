@@ -22,6 +22,8 @@ def get_config():
     config.model.hfbs = 3
     config.model.dfu_direction = "hidden"  # Eq. 1 as written, half of the aligner's cost
     config.model.dcn_size = 1  # a flow for each group: nine samples take a fifth to a third of a step more
+    config.model.fusion = "direct"  # learns faster than hybrid fusion on this budget: docs/ablations.md
+    config.model.motion = "matched"  # the DFUs would take far more steps to learn motion
     config.model.recon = "light"
     config.model.image_skip = "interpolate"  # starts as the classical baseline
     config.data.train = ("video_clips/train",)
@@ -31,6 +33,7 @@ def get_config():
     config.data.patch = (24, 24)
     config.data.eval_patch = (64, 64)
     config.data.time_reversal = True
+    config.data.flow = True
     config.data.codec_fraction = 0.1  # or the blocks of compressed input are amplified
     config.data.cache_gigabytes = 5.0
     config.data.threads = 1

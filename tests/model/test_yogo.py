@@ -9,14 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.ndimage
 
 from yogo_jax import imaging
 from yogo_jax.configuration import load_config
 from yogo_jax.errors import UserError
 from yogo_jax.info import cost
 from yogo_jax.model import YOGO, YOGOConfig, recurrent
-from yogo_jax.model.layers import Motion
-from yogo_jax.model.yogo import aligned_blend
+from yogo_jax.model.matching import Matching, Motion
+from yogo_jax.model.yogo import blend
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 TINY = YOGOConfig(filters=8, groups=2, fe_blocks=1, frb_backward=1, frb_forward=1, hfbs=1, pyramid_levels=2)
@@ -158,10 +159,9 @@ def test_steps_looked_at_one_by_one_give_the_same(monkeypatch):
     np.testing.assert_allclose(at_once[0].image, one_by_one[0].image, atol=1e-5)
 
 
-@pytest.mark.parametrize("skip", ["interpolate", "aligned"])
-def test_an_untrained_network_with_a_skip_is_the_classical_baseline(skip):
+def test_an_untrained_network_with_a_skip_is_the_classical_baseline():
     x = frames(1, 3, 8, 8)
-    model = YOGO(dataclasses.replace(TINY, image_skip=skip, recon="light"))
+    model = YOGO(dataclasses.replace(TINY, image_skip="interpolate", recon="light"))
     output = run(model, jax.jit(model.init)(jax.random.key(1), x), x, auxiliary=True)
     image = output.image
     np.testing.assert_array_equal(output.structure, image)
@@ -169,14 +169,30 @@ def test_an_untrained_network_with_a_skip_is_the_classical_baseline(skip):
     np.testing.assert_allclose(image[:, 1], imaging.upscale((x[:, 0] + x[:, 1]) / 2), atol=1e-5)
 
 
-def test_an_aligned_skip_takes_made_frames_from_where_the_motion_leads():
+def test_a_skip_with_motion_takes_made_frames_from_where_it_leads():
     still = frames(1, 1, 8, 12)
     x = jnp.concatenate([still, jnp.roll(still, 2, axis=3)], axis=1)  # two pixels to the right
     flow = jnp.zeros((1, 3, 8, 12, 2)).at[..., 1].set(1.0)
-    weight = jnp.ones((1, 3, 8, 12, 1))
-    made = aligned_blend(x, Motion(flow, weight), Motion(-flow, weight / 3))[0, 1]
+    made = blend(x, Motion(flow, -flow, jnp.full((1, 1, 8, 12, 1), 0.3)))[0, 1]
     expected = imaging.upscale(jnp.roll(still, 1, axis=3))[0, 0]
     np.testing.assert_allclose(made[:, 16:-16], expected[:, 16:-16], atol=1e-5)
+
+
+def test_untrained_matching_finds_motion():
+    rng = np.random.default_rng(0)
+    texture = scipy.ndimage.gaussian_filter(rng.random((64, 64, 3)), (1.5, 1.5, 0), mode="wrap") * 4
+    x = jnp.asarray(np.stack([np.roll(texture, (2 * t, -4 * t), (0, 1)) for t in range(3)]), jnp.float32)[None]
+    matching = Matching(TINY)
+    known = jnp.zeros((1, 3, 64, 64, TINY.filters))
+    variables = jax.jit(matching.init)(jax.random.key(0), x, known)
+    motion = jax.device_get(jax.jit(matching.apply)(variables, x, known))
+    assert motion.to_next.shape == motion.to_last.shape == (1, 5, 64, 64, 2)
+    np.testing.assert_allclose(motion.weight, 0.5)
+    inside = np.s_[0, :, 16:-16, 16:-16]
+    np.testing.assert_allclose(np.median(motion.to_next[inside], (1, 2))[:4], [[1, -2]] * 4, atol=0.2)
+    np.testing.assert_allclose(np.median(motion.to_last[inside], (1, 2))[1:], [[-1, 2]] * 4, atol=0.2)
+    assert not motion.to_next[:, 4].any()
+    assert not motion.to_last[:, 0].any()
 
 
 def test_init_makes_parameters_and_nothing_else():

@@ -50,6 +50,7 @@ class Matching(nn.Module):
     @nn.compact
     def __call__(self, frames: jax.Array, known: jax.Array) -> Motion:
         batch, count, height, width, _ = known.shape
+        known = jax.lax.stop_gradient(known)  # a loss on the motion leaves the features to the images
         learned = Conv(CHANNELS - 3, size=1, init=SMALL, name="project")(known.reshape(-1, *known.shape[2:]))
         levels = [jnp.concatenate([frames.reshape(-1, *frames.shape[2:]), learned], axis=-1).astype(jnp.float32)]
         while len(levels) < self.config.pyramid_levels:

@@ -43,7 +43,8 @@ class Matching(nn.Module):
             self.add_module(f"refine{level}_conv3", last)
 
     def forward(self, frames: Tensor, features: list[Tensor]) -> Motion:
-        """Frames [B, N, 3, H, W] and their features, N of [B, C, H, W]."""
+        """Frames [B, N, 3, H, W] and their features, N of [B, C, H, W], which no gradient goes back to."""
+        features = [x.detach() for x in features]
         finest = [
             torch.cat((frame, self.project(x)), dim=1) for frame, x in zip(frames.unbind(1), features, strict=True)
         ]
