@@ -9,6 +9,7 @@ At each level the mean of v under a softmax of the costs is what an untrained ne
 start at zero correct it.
 """
 
+import math
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -65,8 +66,8 @@ class Matching(nn.Module):
                 reach, flow = REACH, 2 * up2(flow)
                 before, after = warp(before, -flow), warp(after, flow)
             costs = bilateral_costs(before, after, reach)
-            sharpness = self.param(f"sharpness{level + 1}", nn.initializers.constant(SHARPNESS), (1,))
-            flow = flow + jax.nn.softmax(-sharpness * costs) @ jnp.asarray(displacements(reach))
+            sharpness = self.param(f"log_sharpness{level + 1}", nn.initializers.constant(math.log(SHARPNESS)), (1,))
+            flow = flow + jax.nn.softmax(-jnp.exp(sharpness) * costs) @ jnp.asarray(displacements(reach))
             y = leaky_relu(Conv(self.config.filters, name=f"refine{level + 1}_conv1")(costs, flow, before, after))
             y = leaky_relu(Conv(self.config.filters, name=f"refine{level + 1}_conv2")(y))
             correction = Conv(2 if level else 5, init=ZEROS, name=f"refine{level + 1}_conv3")(y)

@@ -1,6 +1,7 @@
 """Motion between neighbouring frames by bilateral matching: what `model.motion="matched"` is in PyTorch."""
 
 import itertools
+import math
 from typing import NamedTuple
 
 import torch
@@ -33,7 +34,7 @@ class Matching(nn.Module):
         self.project = conv(channels, LEARNED, 1)
         for level in range(1, levels + 1):
             reach = REACHES[level != levels]
-            self.register_parameter(f"sharpness{level}", nn.Parameter(torch.full((1,), 4.0)))
+            self.register_parameter(f"log_sharpness{level}", nn.Parameter(torch.full((1,), math.log(4))))
             inputs = (2 * reach + 1) ** 2 + 2 + 2 * (3 + LEARNED)
             for i, (before, after) in enumerate([(inputs, channels), (channels, channels)], start=1):
                 self.add_module(f"refine{level}_conv{i}", conv(before, after))
@@ -71,7 +72,8 @@ class Matching(nn.Module):
                 flow = 2 * up2(flow)
                 x, y = warp(x, -flow), warp(y, flow)
             costs, steps = bilateral_costs(x, y, reach)
-            chance = torch.softmax(-self.get_parameter(f"sharpness{level}") * costs, dim=1)
+            sharpness = self.get_parameter(f"log_sharpness{level}").exp()
+            chance = torch.softmax(-sharpness * costs, dim=1)
             flow = flow + torch.einsum("bvyx,vc->bcyx", chance, steps)
             z = torch.cat((costs, flow, x, y), dim=1)
             for i in (1, 2):
