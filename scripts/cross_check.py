@@ -120,7 +120,8 @@ class Comparison:
         with torch.no_grad():
             expected, stages = self.torch(self.torch_frames, auxiliary=True), self.torch.stages(self.torch_frames)
         for name, tensor in stages.items():
-            row(f"features of {name}", captured["intermediates"][name]["__call__"][0], channels_last(tensor))
+            box = jax.tree.leaves(captured["intermediates"][name]["__call__"])[0]  # before any motion
+            row(f"features of {name}", box, channels_last(tensor))
         heads = [name for name in expected._fields if getattr(expected, name) is not None]
         apart = [row(name, getattr(found, name), channels_last(getattr(expected, name))) for name in heads]
         return all(difference <= IMAGES for difference in apart)  # NaN is not

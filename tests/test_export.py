@@ -21,7 +21,9 @@ CONFIG = YOGOConfig(
     hfbs=1,
     pyramid_levels=2,
     dfu_direction="hidden",
-    image_skip="interpolate",  # as the packaged model has it
+    fusion="direct",
+    image_skip="interpolate",  # these as the packaged model has them
+    motion="matched",
 )
 
 RUN_STABLEHLO = """
