@@ -41,9 +41,11 @@ def get_config():
     config.optim.schedule = "cosine"
     config.optim.warmup_steps = 50
     config.optim.clip_norm = 1.0
-    config.optim.ema_decay = 0.999
-    config.train.steps = 9_000
-    config.train.eval_every = 1_000
-    config.train.eval_examples = 12
+    config.optim.final_fraction = 0.2  # scripts/train_default.sh goes on with larger patches
+    config.optim.ema_decay = 0.995
+    config.optim.flow_weight = 0.05
+    config.train.steps = 4_000
+    config.train.eval_every = 500
+    config.train.eval_examples = 27
     config.train.checkpoint_every = 200
     return config
