@@ -12,6 +12,7 @@ where images differ by more than 1e-4 or a gradient by more than 1e-3 of its nor
 import argparse
 import math
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,14 @@ class Comparison:
         tensors = to_torch(self.params, self.config)
         self.torch.load_state_dict({name: torch.from_numpy(array) for name, array in tensors.items()})
         self.torch_frames = torch.from_numpy(np.moveaxis(frames, -1, -3).copy())
+        self.apply = jax.jit(
+            partial(
+                self.flax.apply,
+                auxiliary=True,
+                capture_intermediates=lambda module, _: len(module.path) == 1,
+                mutable=["intermediates"],
+            )
+        )
 
     def run(self, training: bool) -> bool:
         """Prints the table. Whether all is within bounds."""
@@ -106,17 +115,7 @@ class Comparison:
         return self.training() and passed if training else passed
 
     def features_and_images(self) -> bool:
-        @jax.jit
-        def apply(params, frames):
-            return self.flax.apply(
-                {"params": params},
-                frames,
-                auxiliary=True,
-                capture_intermediates=lambda module, _: len(module.path) == 1,
-                mutable=["intermediates"],
-            )
-
-        found, captured = apply(self.params, self.frames)
+        found, captured = self.apply({"params": self.params}, self.frames)
         with torch.no_grad():
             expected, stages = self.torch(self.torch_frames, auxiliary=True), self.torch.stages(self.torch_frames)
         for name, tensor in stages.items():
@@ -158,9 +157,9 @@ class Comparison:
             theirs_optimiser.zero_grad()
             torch_loss().backward()
             theirs_optimiser.step()
-        image: Any = self.flax.apply({"params": params}, self.frames)
+        found, _ = self.apply({"params": params}, self.frames)
         with torch.no_grad():
-            row("image, 3 AdaMax steps on", image.image, channels_last(self.torch(self.torch_frames).image))
+            row("image, 3 AdaMax steps on", found.image, channels_last(self.torch(self.torch_frames).image))
         return relative(ours[worst], theirs[worst]) <= GRADIENTS
 
 

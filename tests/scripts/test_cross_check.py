@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+from yogo_jax.configuration import load_config
+
 pytest.importorskip("torch")
 from scripts import cross_check
 
@@ -30,7 +32,10 @@ def check(tmp_path, monkeypatch):
 
 
 def test_every_box_image_and_gradient_is_compared_and_can_fail(check, capsys, monkeypatch):
-    assert check("--config", "tiny.py") == 0
+    comparison = cross_check.Comparison(
+        cross_check.random_weights(load_config("tiny.py").model), cross_check.load(None, 2, (8, 12))
+    )
+    assert comparison.run(training=True)
     rows = [line.rsplit(maxsplit=2)[0].strip() for line in capsys.readouterr().out.splitlines()[1:]]
     boxes, gradient = [row for row in rows if "gradient" not in row], [row for row in rows if "gradient" in row]
     assert boxes[:6] == [
@@ -42,7 +47,7 @@ def test_every_box_image_and_gradient_is_compared_and_can_fail(check, capsys, mo
     assert len(gradient) == 1
     assert rows[-1] == "image, 3 AdaMax steps on"
     monkeypatch.setattr(cross_check, "IMAGES", 0.0)
-    assert check("--config", "tiny.py", "--no-training") == 1
+    assert not comparison.run(training=False)
 
 
 def test_what_cannot_be_compared_is_one_line(check, tmp_path, capsys):
