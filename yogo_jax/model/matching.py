@@ -115,7 +115,8 @@ def box(x: jax.Array) -> jax.Array:
     for axis in (1, 2):
         size = x.shape[axis]
         padded = jnp.pad(x, [(2, 2) if i == axis else (0, 0) for i in range(4)], mode="edge")
-        x = sum(jax.lax.slice_in_dim(padded, i, i + size, axis=axis) for i in range(5)) / 5
+        first, *others = (jax.lax.slice_in_dim(padded, i, i + size, axis=axis) for i in range(5))
+        x = sum(others, start=first) / 5
     return x
 
 
