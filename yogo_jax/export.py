@@ -26,6 +26,7 @@ from yogo_jax.convert import to_torch
 from yogo_jax.convert.state_dict import require_torch
 from yogo_jax.errors import UserError
 from yogo_jax.files import written_aside
+from yogo_jax.ops.deform_conv import gather_everywhere
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 ONNX_OPSET = 20  # the first whose GridSample is the one that PyTorch's exporter writes
@@ -45,7 +46,8 @@ def write_stablehlo(
     height, width = size or export.symbolic_shape(f"{multiple}*h, {multiple}*w", constraints=at_least_two)
     program = jax.jit(lambda frames: network.apply({"params": params}, frames).image)
     shape = jax.ShapeDtypeStruct((1, frames, height, width, 3), jnp.float32)
-    serialised = export.export(program, platforms=PLATFORMS)(shape).serialize()
+    with gather_everywhere():
+        serialised = export.export(program, platforms=PLATFORMS)(shape).serialize()
     with written_aside(path) as aside:
         aside.write_bytes(serialised)
 

@@ -1,4 +1,7 @@
-"""Deformable convolution against its definition, written as a loop over pixels, and against PyTorch."""
+"""Deformable convolution against its definition, written as a loop over pixels, and against PyTorch.
+
+What TPUs run is interpreted here.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +22,16 @@ def case(batch=2, height=5, width=6, channels=6, groups=3, features=4, size=3, r
         (0.3 * rng.standard_normal((size, size, channels, features))).astype(np.float32),
         rng.standard_normal(features).astype(np.float32),
     )
+
+
+@pytest.fixture(params=["gather", "tpu"])
+def formulation(request, monkeypatch):
+    if request.param == "tpu":
+        interpreted = lambda _, on_tpu, gather, *arguments: on_tpu(*arguments, interpret=True)  # noqa: E731
+        monkeypatch.setattr(deform_conv, "_by_platform", interpreted)
+    jax.clear_caches()
+    yield
+    jax.clear_caches()
 
 
 def by_definition(x, offset, mask, kernel, bias):
@@ -86,13 +99,14 @@ def torch_gradients(x, offset, mask, kernel, bias, cotangent):
     )
 
 
+@pytest.mark.usefixtures("formulation")
 @pytest.mark.parametrize(("reach", "strip_bytes"), [(0.7, 1 << 22), (3.0, 1), (40.0, 1 << 22)])
 def test_all_four_gradients_are_pytorchs(reach, strip_bytes, monkeypatch):
     monkeypatch.setattr(deform_conv, "STRIP_BYTES_CPU", strip_bytes)  # one pixel a strip, and one strip
-    jax.clear_caches()
     gradients_are_pytorchs(*case(reach=reach, seed=3))
 
 
+@pytest.mark.usefixtures("formulation")
 def test_on_the_grid_and_on_the_border_gradients_are_torchvisions():
     """Every sample lies exactly on a pixel, on the image's first or last ones, or on their neighbours outside."""
     pytest.importorskip("torch")
@@ -134,6 +148,7 @@ def test_integer_offsets_and_samples_on_the_border_have_the_slopes_of_the_cell_b
         assert g[index] == pytest.approx(difference.sum() / step, abs=2e-3)
 
 
+@pytest.mark.usefixtures("formulation")
 def test_offsets_of_nan_and_infinity_sample_zero():
     x, offset, mask, kernel, bias = case()
     for value in (np.nan, np.inf, -np.inf):
@@ -141,6 +156,7 @@ def test_offsets_of_nan_and_infinity_sample_zero():
         np.testing.assert_array_equal(y, np.broadcast_to(bias, y.shape))
 
 
+@pytest.mark.usefixtures("formulation")
 def test_coordinates_stay_float32_under_bfloat16():
     """A quarter of a pixel past column 256 is lost on bfloat16 coordinates; between 0 and 1 it shows in full."""
     x = np.broadcast_to(np.arange(300)[None, None, :, None] % 2, (1, 1, 300, 8)).astype(np.float32)
@@ -151,6 +167,39 @@ def test_coordinates_stay_float32_under_bfloat16():
     y = deform_conv2d(jnp.asarray(x, jnp.bfloat16), offset, ones, kernel)
     assert y.dtype == jnp.bfloat16
     np.testing.assert_array_equal(y[0, 0, 256:299, 0].astype(np.float32), np.where(np.arange(256, 299) % 2, 0.75, 0.25))
+
+
+@pytest.mark.parametrize(("dtype", "atol"), [(jnp.float32, 1e-5), (jnp.bfloat16, 0.1)])
+def test_windows_on_a_tpu_reach_as_far_as_offsets_do(dtype, atol):
+    """An image of several blocks in both directions, two tiles wide, with offsets all over it and out of it."""
+    x, offset, mask, kernel, _ = case(1, 18, 130, channels=2, groups=1, size=1, reach=40.0)
+    arguments = jnp.asarray(x, dtype), offset, mask, jnp.asarray(kernel, dtype)
+    g = jnp.asarray(np.random.default_rng(1).standard_normal((1, 18, 130, 4)), dtype)
+    exact = [np.asarray(a, np.float32) for a in arguments], np.asarray(g, np.float32)
+    expected = deform_conv._forward(*exact[0], strip_bytes=1 << 22)
+    np.testing.assert_allclose(deform_conv._tpu_forward(*arguments, interpret=True), expected, atol=atol)
+    ours = deform_conv._tpu_backward(*arguments, g, interpret=True)
+    for a, b, like in zip(
+        ours, deform_conv._backward(*exact[0], exact[1], strip_bytes=1 << 22), arguments, strict=True
+    ):
+        assert a.dtype == like.dtype
+        np.testing.assert_allclose(a.astype(jnp.float32), b, atol=atol, rtol=1e-2 if dtype == jnp.bfloat16 else 1e-5)
+
+
+def test_tpus_run_their_own_and_others_gather():
+    def gradients(*arguments):
+        return jax.vjp(deform_conv2d, *arguments)[1](arguments[0][..., :4])
+
+    arguments = case()
+    for platform, kernels in (("cpu", 0), ("cuda", 0), ("tpu", 2)):
+        lowered = jax.jit(lambda *a: (deform_conv2d(*a), gradients(*a))).trace(*arguments)
+        text = lowered.lower(lowering_platforms=(platform,)).as_text()
+        assert text.count("tpu_custom_call") == kernels
+        assert ("stablehlo.gather" in text) == (kernels == 0)
+    with deform_conv.gather_everywhere():
+        shapes = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in arguments]
+        program = jax.export.export(jax.jit(deform_conv2d), platforms=("cpu", "tpu"))(*shapes)
+    np.testing.assert_array_equal(program.call(*arguments), deform_conv2d(*arguments))
 
 
 def test_memory_does_not_grow_with_sampled_columns():

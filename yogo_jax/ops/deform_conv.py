@@ -9,8 +9,12 @@ The image is laid out as rows of the C/G channels that one group has at one pixe
 is one row, and the samples of a pixel lie in memory as the matrix product with the kernel wants them. Pixels
 are worked off in strips, forward and backward, so that memory beyond arguments and results stays the same
 whatever the size of the image; the backward pass samples anew instead of keeping what the forward one sampled.
+On TPUs, where gathers are slow, it is `deform_tpu`, chosen at lowering.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 
 import jax
@@ -18,11 +22,24 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from yogo_jax.ops import deform_tpu
 from yogo_jax.ops.memory import laid_down
 
 # Bytes of sampled columns that a strip may fill: what stays in a core's cache, or what keeps a chip busy.
 STRIP_BYTES_CPU = 1 << 20
 STRIP_BYTES = 1 << 26
+
+_gather_everywhere = ContextVar("gather_everywhere", default=False)
+
+
+@contextmanager
+def gather_everywhere() -> Iterator[None]:
+    """Trace `deform_conv2d` without TPUs' own kernel: JAX cannot put that into one program for several platforms."""
+    token = _gather_everywhere.set(True)
+    try:
+        yield
+    finally:
+        _gather_everywhere.reset(token)
 
 
 def deform_conv2d(
@@ -41,32 +58,48 @@ def deform_conv2d(
     Returns:
       `[B, H, W, K]` in x's dtype.
     """
-    return _deform_conv2d(x, offset, mask, kernel, bias)
+    symbolic = not all(isinstance(side, int) for side in x.shape)  # in an exported program of all sizes
+    return _deform_conv2d(x, offset, mask, kernel, bias, gather=symbolic or _gather_everywhere.get())
 
 
-@jax.jit
-def _deform_conv2d(x, offset, mask, kernel, bias):
-    y = _convolve(x, offset, mask, kernel)
+@partial(jax.jit, static_argnames="gather")
+def _deform_conv2d(x, offset, mask, kernel, bias, *, gather):
+    y = _convolve(x, offset, mask, kernel, gather)
     return y if bias is None else y + bias
 
 
-def _by_platform(function, *arguments):
+def _by_platform(function, on_tpu, gather, *arguments):
     return lax.platform_dependent(
         *arguments,
         cpu=partial(function, strip_bytes=STRIP_BYTES_CPU),
+        **({} if gather else {"tpu": on_tpu}),
         default=partial(function, strip_bytes=STRIP_BYTES),
     )
 
 
-def _convolve_forward(x, offset, mask, kernel):
-    return _by_platform(_forward, x, offset, mask, kernel), (x, offset, mask, kernel)
+def _tpu_forward(x, offset, mask, kernel, **options):
+    return deform_tpu.forward(x, offset, mask, _matrix(kernel, mask.shape[3]), **options)
 
 
-def _convolve_backward(residuals, g):
-    return _by_platform(_backward, *residuals, g)
+def _tpu_backward(x, offset, mask, kernel, g, **options):
+    groups = mask.shape[3]
+    d_x, d_offset, d_mask, d_matrix = deform_tpu.backward(x, offset, mask, _matrix(kernel, groups), g, **options)
+    return d_x.astype(x.dtype), d_offset, d_mask, _kernel(d_matrix, kernel.shape, groups).astype(kernel.dtype)
 
 
-_convolve = jax.custom_vjp(lambda *arguments: _convolve_forward(*arguments)[0])
+@partial(jax.custom_vjp, nondiff_argnums=(4,))
+def _convolve(x, offset, mask, kernel, gather):
+    return _by_platform(_forward, _tpu_forward, gather, x, offset, mask, kernel)
+
+
+def _convolve_forward(x, offset, mask, kernel, gather):
+    return _convolve(x, offset, mask, kernel, gather), (x, offset, mask, kernel)
+
+
+def _convolve_backward(gather, residuals, g):
+    return _by_platform(_backward, _tpu_backward, gather, *residuals, g)
+
+
 _convolve.defvjp(_convolve_forward, _convolve_backward)
 
 
