@@ -12,9 +12,9 @@ import jax.numpy as jnp
 
 from yogo_jax import imaging
 from yogo_jax.model.config import YOGOConfig
-from yogo_jax.model.feature_extraction import FeatureExtraction, along
+from yogo_jax.model.feature_extraction import FeatureExtraction
 from yogo_jax.model.hfm import HFM, DirectFusion
-from yogo_jax.model.matching import Motion, interleave
+from yogo_jax.model.matching import Motion, interleave, warp
 from yogo_jax.model.recon import Recon
 from yogo_jax.model.recurrent import BackwardRecurrence, ForwardRecurrence
 from yogo_jax.ops.resample import up2
@@ -111,12 +111,13 @@ def blend(frames: jax.Array, motion: Motion | None = None) -> jax.Array:
     if motion is None:
         return interleave(large, (before + after) / 2)
 
-    def up4(x: jax.Array) -> jax.Array:
-        y = up2(up2(x.reshape(-1, *x.shape[2:])))
-        return y.reshape(*x.shape[:2], *y.shape[1:])
+    def made(inputs: tuple[jax.Array, ...]) -> jax.Array:
+        """One frame, `[4H, 4W, 3]`: what it takes on the way is many times its size."""
+        before, after, to_last, to_next, weight = (x[None] for x in inputs)
+        weight = up2(up2(weight))
+        before, after = warp(before, 4 * up2(up2(to_last))), warp(after, 4 * up2(up2(to_next)))
+        return (weight * before + (1 - weight) * after)[0]
 
-    before, after = (
-        along(image, 4 * up4(flow[:, 1::2])) for image, flow in ((before, motion.to_last), (after, motion.to_next))
-    )
-    weight = up4(motion.weight)
-    return interleave(large, weight * before + (1 - weight) * after)
+    inputs = before, after, motion.to_last[:, 1::2], motion.to_next[:, 1::2], motion.weight
+    frames_made = jax.lax.map(made, tuple(x.reshape(-1, *x.shape[2:]) for x in inputs))
+    return interleave(large, frames_made.reshape(before.shape))

@@ -15,8 +15,11 @@ from yogo_jax.video.tiles import Apply, TiledNetwork
 
 _BYTES_PER_FILTER = {"paper": 240, "light": 48}
 """XLA's temporaries on a CPU by `memory_analysis` for a pixel, filter and output frame, by the kind of
-reconstruction, with `_BYTES_OF_IMAGE` beside them: 246 for YOGO-64 and 69 for the default model, images and all, at
+reconstruction, with `_BYTES_OF_IMAGE` beside them: 246 for YOGO-64 and 69 for a small one with 24 filters, images and all, at
 tiles of 128 pixels."""
+
+_BYTES_OF_MOTION = 600
+"""More of them for a pixel and output frame of a network that matches motion: 17,500 in all for the default model."""
 
 _BYTES_OF_IMAGE = 16 * 3 * 4 * 4
 """The tile's result in float32, and steps on its way to 16 bits."""
@@ -75,5 +78,7 @@ def load_network(weights: Path | None = None, frames: int = 4, rate: int = 2) ->
 
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     features = _BYTES_PER_FILTER[getattr(config, "recon", "paper")] * config.filters
+    if getattr(config, "motion", "none") != "none":
+        features += _BYTES_OF_MOTION
     bytes_per_pixel = ((frames - 1) * rate + 1) * (features + _BYTES_OF_IMAGE)
     return Network(partial(apply, jax.device_put(params)), digest, frames, bytes_per_pixel, rate=rate)
