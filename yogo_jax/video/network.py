@@ -15,8 +15,8 @@ from yogo_jax.video.tiles import Apply, TiledNetwork
 
 _BYTES_PER_FILTER = {"paper": 240, "light": 48}
 """XLA's temporaries on a CPU by `memory_analysis` for a pixel, filter and output frame, by the kind of
-reconstruction, with `_BYTES_OF_IMAGE` beside them: 246 for YOGO-64 and 69 for a small one with 24 filters, images and all, at
-tiles of 128 pixels."""
+reconstruction, with `_BYTES_OF_IMAGE` beside them: 246 for YOGO-64 and 69 for a light network of 24 filters, images
+and all, at tiles of 128 pixels."""
 
 _BYTES_OF_MOTION = 600
 """More of them for a pixel and output frame of a network that matches motion: 17,500 in all for the default model."""
