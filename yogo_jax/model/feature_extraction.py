@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from yogo_jax.model.config import YOGOConfig
 from yogo_jax.model.layers import Conv, ResidualBlocks, leaky_relu
-from yogo_jax.model.matching import Matching, Motion, interleave, warp
+from yogo_jax.model.matching import Matching, Motion, along, interleave
 
 
 class FeatureExtraction(nn.Module):
@@ -40,8 +40,3 @@ class FeatureExtraction(nn.Module):
                 return (before + after) / 2
             case "zero":
                 return jnp.zeros_like(before)
-
-
-def along(x: jax.Array, flow: jax.Array) -> jax.Array:
-    """`warp` of `[B, T, H, W, c]` by `[B, T, H, W, 2]`."""
-    return warp(x.reshape(-1, *x.shape[2:]), flow.reshape(-1, *flow.shape[2:])).reshape(x.shape)

@@ -138,6 +138,11 @@ def warp(x: jax.Array, flow: jax.Array) -> jax.Array:
     return deform_conv2d(x, offset, mask, jnp.eye(channels, dtype=x.dtype)[None, None])
 
 
+def along(x: jax.Array, flow: jax.Array) -> jax.Array:
+    """`warp` of `[B, T, H, W, c]` by `[B, T, H, W, 2]`."""
+    return warp(x.reshape(-1, *x.shape[2:]), flow.reshape(-1, *flow.shape[2:])).reshape(x.shape)
+
+
 def interleave(known: jax.Array, missing: jax.Array) -> jax.Array:
     """`[B, N, …]` and `[B, N−1, …]` → `[B, 2N−1, …]`: known, missing, known, …, known."""
     pairs = jnp.stack([known[:, :-1], missing], axis=2)
