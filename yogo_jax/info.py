@@ -61,7 +61,7 @@ def _count(jaxpr: Any) -> dict[str, int]:
         if name in total:
             # Both take the kernel, [k, k, C, K], as their last argument of four axes, and a bias after it.
             # nn.scan splits off the part of a call that no time step enters into; it has no image to make.
-            if equation.outvars[0].aval.ndim != 4:
+            if not equation.outvars or equation.outvars[0].aval.ndim != 4:
                 continue
             kernel = [v.aval for v in equation.invars if len(v.aval.shape) == 4][-1]
             bias = equation.invars[-1].aval.ndim == 1

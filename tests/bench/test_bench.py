@@ -1,6 +1,7 @@
 """`yogo bench` on small sizes: what it prints, and what it refuses."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -48,6 +49,51 @@ def test_deform_prints_both_modes(capsys):
     out = capsys.readouterr().out
     assert "jax forward " in out
     assert "jax forward + backward" in out
+
+
+def ratios(text):
+    """Of each contender's time, by its name; the first one's row has none."""
+    found = (re.match(r"(.{34}).* ms +(?:\d+ MB|n/a) +([\d.]+) ", line) for line in text.splitlines())
+    return {match[1].strip(): float(match[2]) for match in found if match}
+
+
+def test_inference_and_training_step_against_pytorch(capsys):
+    pytest.importorskip("torch")
+    small = "filters=8 groups=2 fe_blocks=0 frb_backward=0 frb_forward=0 hfbs=1 pyramid_levels=1 dfu_direction=hidden"
+    size = ["--frames", "2", "--width", "8", "--height", "8", "--rounds", "1", "--against", "torch"]
+    command = ["bench", "model", "--config", str(ROOT / "configs" / "yogo_64.py"), *size]
+    assert main(command + [f"--config.model.{field}" for field in small.split()]) == 0
+    head, forward, train = re.split(r"\n.+ prepare .+\n", capsys.readouterr().out)
+    assert head == "yogo, 1×2 frames of 8×8, 2 threads"
+    assert forward.startswith("jax, forward ")
+    assert train.startswith("jax, training step ")
+    for lines in (forward, train):
+        assert {"torch, grid_sample", "torch, grid_sample, channels_last"} <= ratios(lines).keys()
+        assert min(ratios(lines).values()) > 0
+
+
+def test_a_peer_against_pytorch(capsys):
+    pytest.importorskip("torch")
+    small = ["filters=8", "groups=2", "fe_blocks=0", "recon_blocks=0"]
+    size = [
+        "--frames",
+        "2",
+        "--width",
+        "8",
+        "--height",
+        "8",
+        "--rounds",
+        "1",
+        "--mode",
+        "forward",
+        "--against",
+        "torch",
+    ]
+    command = ["bench", "model", "--config", str(ROOT / "configs" / "tmnet.py"), *size]
+    assert main(command + [f"--config.model.{field}" for field in small]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("tmnet, ")
+    assert min(ratios(out).values()) > 0
 
 
 def test_a_video_against_its_network_and_ffmpeg(weights):

@@ -1,4 +1,4 @@
-"""`yogo bench model`: a whole network, forward and with its gradients."""
+"""`yogo bench model`: a whole network, inference and training step."""
 
 import argparse
 from functools import partial
@@ -11,7 +11,11 @@ import numpy as np
 
 from yogo_jax.bench.measure import Work, compare, random_params, table, use_threads
 from yogo_jax.cli.arguments import at_least
-from yogo_jax.configuration import load_config
+from yogo_jax.configuration import OptimConfig, load_config
+from yogo_jax.training.optimiser import make_optimiser
+from yogo_jax.training.sharding import batch_sharding, make_mesh
+from yogo_jax.training.state import TrainState, abstract_state, shardings_of
+from yogo_jax.training.step import Batch, compile_train_step
 from yogo_jax.weights import Params, load_weights
 
 
@@ -23,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=at_least(1), default=1)
     parser.add_argument("--rounds", type=at_least(1), default=3, help="timed runs of each (default 3)")
     parser.add_argument("--threads", type=at_least(1), default=2, help="cores to use (default 2)")
-    parser.add_argument("--mode", choices=["forward", "gradient", "both"], default="both")
+    parser.add_argument("--mode", choices=["forward", "train", "both"], default="both")
     parser.add_argument(
         "--against",
         nargs="+",
@@ -40,27 +44,47 @@ def run(args: argparse.Namespace) -> None:
     print(f"{config.network}, {args.batch}×{args.frames} frames of {args.width}×{args.height}, {args.threads} threads")
     model = config.build()
     params = random_params(model, frames)
-    modes = {"forward": False, "gradient": True}
-    for what, gradient in modes.items():
-        if args.mode in (what, "both"):
-            contenders = {f"jax {what}": partial(_jax, model, params, frames, gradient)}
-            if args.against:
-                from yogo_jax.bench import torch_side
+    images: Any = jax.eval_shape(model.apply, {"params": params}, frames)
+    truth = np.random.default_rng(1).random(images.image.shape, np.float32)
+    for what, targets in {"forward": None, "train": truth}.items():
+        if args.mode not in (what, "both"):
+            continue
+        name = "jax, forward" if targets is None else "jax, training step"
+        contenders = {name: partial(_jax, model, params, frames, targets)}
+        if args.against:
+            from yogo_jax.bench import torch_side
 
-                contenders |= torch_side.model(config, args.against, frames, gradient, args.threads)
-            print(table(compare(contenders, args.rounds)))
+            contenders |= torch_side.model(config, args.against, frames, targets, args.threads)
+        print(table(compare(contenders, args.rounds)))
 
 
-def _jax(model: nn.Module, params: Params, frames: np.ndarray, gradient: bool) -> Work:
+def _jax(model: nn.Module, params: Params, frames: np.ndarray, truth: np.ndarray | None) -> Work:
+    """Inference, or with the `truth` the step that `yogo train` takes: loss of all heads, gradients, AdaMax."""
     x = jnp.asarray(frames)
+    if truth is not None:
+        return _train(model, params, {"lr": x, "hr": jnp.asarray(truth)})
 
     def forward(params, x):
         out: Any = model.apply({"params": params}, x)
         return out.image
 
-    def loss(params, x):
-        images: Any = model.apply({"params": params}, x, auxiliary=True)
-        return sum(image.mean() for image in images if image is not None)
-
-    compiled = jax.jit(jax.grad(loss) if gradient else forward).lower(params, x).compile()
+    compiled = jax.jit(forward).lower(params, x).compile()
     return lambda: jax.block_until_ready(compiled(params, x))
+
+
+def _train(model: nn.Module, params: Params, batch: Batch) -> Work:
+    optim = OptimConfig()
+    mesh, optimiser = make_mesh(devices=jax.devices()[:1]), make_optimiser(optim, steps=1_000_000)
+    abstract = abstract_state(model, optimiser, averaged=False, mesh=mesh, min_size=0)
+    zero = partial(jnp.zeros, (), jnp.int32)  # each its own: a step gives up its arguments
+    params = jax.tree.map(jnp.copy, params)
+    state = TrainState(zero(), params, None, optimiser.init(params), zero(), zero())
+    state = jax.device_put(state, shardings_of(abstract))
+    batch = jax.device_put(batch, batch_sharding(mesh))
+    compiled = compile_train_step(model, optimiser, optim, mesh, abstract).lower(state, batch).compile()
+
+    def work() -> None:
+        nonlocal state
+        state, _ = jax.block_until_ready(compiled(state, batch))
+
+    return work

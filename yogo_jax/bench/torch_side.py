@@ -6,8 +6,9 @@ from functools import partial
 import numpy as np
 
 from yogo_jax.bench.measure import Work
-from yogo_jax.configuration import ModelConfig
+from yogo_jax.configuration import ModelConfig, OptimConfig
 from yogo_jax.errors import UserError
+from yogo_jax.imaging import structure_and_detail
 from yogo_jax.peers.config import ZoomingSlowMoConfig
 
 try:
@@ -52,28 +53,27 @@ def deform(arrays: list[np.ndarray], gradient: bool, threads: int) -> Contenders
     return {f"torch, {backend}": partial(prepare, backend) for backend in _backends()}
 
 
-def model(config: ModelConfig, against: list[str], frames: np.ndarray, gradient: bool, threads: int) -> Contenders:
+def model(
+    config: ModelConfig, against: list[str], frames: np.ndarray, truth: np.ndarray | None, threads: int
+) -> Contenders:
     """Networks in PyTorch, NCHW as PyTorch users write them, and in `channels_last`.
 
     `against` has "torch" for the network of the same record, "compiled" for the same by `torch.compile` (which
-    wants a C++ compiler), and "zooming_slow_mo" for that one as published.
+    wants a C++ compiler), and "zooming_slow_mo" for that one as published. With the `truth` of the `frames`
+    `[B, N, H, W, 3]`, it is a training step: Charbonnier distances of all heads, their gradients, AdaMax.
     """
     torch.set_num_threads(threads)
-    x = torch.tensor(frames).permute(0, 1, 4, 2, 3).contiguous()
+    x = _channels_first(frames)
+    targets = [] if truth is None else [_channels_first(image) for image in (truth, *structure_and_detail(truth))]
 
     def prepare(config: ModelConfig, backend: deform_conv.Backend, last: bool, compiled: bool) -> Work:
-        network = torch_reference.build(config, backend).requires_grad_(gradient)
+        network = torch_reference.build(config, backend).requires_grad_(bool(targets))
         if last:
             network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         call: Callable = torch.compile(network) if compiled else network
-
-        def work() -> None:
-            with torch.set_grad_enabled(gradient):
-                out = call(x, auxiliary=True) if gradient else call(x)
-                if gradient:
-                    torch.stack([image.mean() for image in out if image is not None]).sum().backward()
-                    network.zero_grad()
-
+        work = partial(_train, call, torch.optim.Adamax(network.parameters(), 1e-4), x, targets)
+        if not targets:
+            work = torch.no_grad()(partial(call, x))
         if compiled:
             work()
         return work
@@ -87,3 +87,19 @@ def model(config: ModelConfig, against: list[str], frames: np.ndarray, gradient:
     if "compiled" in against:
         found["torch.compile, grid_sample, last"] = partial(prepare, config, "grid_sample", True, True)
     return found
+
+
+def _channels_first(frames: np.ndarray) -> torch.Tensor:
+    return torch.tensor(frames).permute(0, 1, 4, 2, 3).contiguous()
+
+
+def _train(network: Callable, optimiser: torch.optim.Optimizer, x: torch.Tensor, targets: list[torch.Tensor]) -> None:
+    """The targets are the images' own, their structure and their detail; only heads that are there count."""
+    width = OptimConfig().charbonnier_width
+    loss = torch.zeros(())
+    for image, target in zip(network(x, auxiliary=True), targets, strict=True):
+        if image is not None:
+            loss = loss + torch.sqrt((image - target[:, : image.shape[1]]) ** 2 + width**2).mean()
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()

@@ -109,7 +109,7 @@ class DFU(nn.Module):
             aligners.append((self.to_hidden, 1 - index))
         levels = self.pyramid(x)
         first = [
-            parts_of(x, *(aligner.offset_conv1[level].part(index) for aligner, index in aligners))
+            parts_of(x, *(aligner.offset_conv1[level].part(part) for aligner, part in aligners), biased=index == 1)
             for level, x in enumerate(levels)
         ]
         return Seen(levels, first)

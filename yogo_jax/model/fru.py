@@ -27,14 +27,14 @@ class FRB(nn.Module):
     def seen(self, branches: list[jax.Array]) -> tuple[list[jax.Array], jax.Array]:
         """What all branches but the first give: a_2 … a_n, and their part of conv1."""
         own = [leaky_relu(conv(x)) for conv, x in zip(self.own[1:], branches, strict=True)]
-        parts = [parts_of(a, self.shared.part(i))[0] for i, a in enumerate(own, start=1)]
+        parts = [parts_of(a, self.shared.part(i), biased=i == 1)[0] for i, a in enumerate(own, start=1)]
         return own, sum(parts[1:], start=parts[0])
 
     def with_first(self, branches: list[jax.Array], seen: tuple[list[jax.Array], jax.Array]) -> list[jax.Array]:
         """The block, with all but the first branch `seen`."""
         own, shared = seen
         first = leaky_relu(self.own[0](branches[0]))
-        return self._joined(branches, [first, *own], parts_of(first, self.shared.part(0))[0] + shared)
+        return self._joined(branches, [first, *own], parts_of(first, self.shared.part(0), biased=False)[0] + shared)
 
     def _joined(self, branches: list[jax.Array], own: list[jax.Array], shared: jax.Array) -> list[jax.Array]:
         shared = leaky_relu(shared)

@@ -60,15 +60,14 @@ class SplitConv(nn.Module):
         return conv2d(x, self.kernel.astype(x.dtype), self.bias.astype(x.dtype))
 
     def part(self, index: int) -> tuple[jax.Array, jax.Array]:
-        """Kernel and bias for one of the inputs; the first one's bias is that of the sum."""
-        kernel = self.kernel[:, :, index * self.features : (index + 1) * self.features]
-        return kernel, self.bias if index == 0 else jnp.zeros_like(self.bias)
+        """Kernel for one of the inputs, and the bias, which belongs to one part of the sum."""
+        return self.kernel[:, :, index * self.features : (index + 1) * self.features], self.bias
 
 
-def parts_of(x: jax.Array, *parts: tuple[jax.Array, jax.Array]) -> list[jax.Array]:
-    """Parts of `SplitConv`s that have the same input `[B, H, W, C]`, as one convolution."""
+def parts_of(x: jax.Array, *parts: tuple[jax.Array, jax.Array], biased: bool) -> list[jax.Array]:
+    """Parts of `SplitConv`s that have the same input `[B, H, W, C]`, as one convolution, with the biases or without."""
     kernel = jnp.concatenate([kernel for kernel, _ in parts], axis=-1).astype(x.dtype)
-    bias = jnp.concatenate([bias for _, bias in parts]).astype(x.dtype)
+    bias = jnp.concatenate([bias for _, bias in parts]).astype(x.dtype) if biased else None
     return jnp.split(conv2d(x, kernel, bias), len(parts), axis=-1)
 
 

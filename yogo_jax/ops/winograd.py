@@ -24,8 +24,10 @@ from yogo_jax.ops.memory import laid_down
 
 _G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], np.float32)
 
-WHOLE_BYTES, STRIP_BYTES = 1 << 23, 1 << 21
-"""Transformed patches up to the first are worked off at once, more of them in strips of the second (measured)."""
+WHOLE_BYTES, STRIP_BYTES = 1 << 25, 1 << 24
+"""Transformed patches and products up to the first are worked off at once, more of them in strips of the second
+(measured): small enough for a shared cache, and long enough for products that XLA:CPU gives to several threads, which
+begin at some thousand patches."""
 
 
 def pays(x: jax.Array, kernel: jax.Array) -> bool:
@@ -35,14 +37,14 @@ def pays(x: jax.Array, kernel: jax.Array) -> bool:
     channels, features = kernel.shape[2:]
     batch, height, width, _ = x.shape
     known = all(isinstance(side, int) for side in (batch, height, width))  # and no symbol of an exported program
-    return known and min(channels, features) >= 32 and batch * height * width >= 1024
+    return known and min(channels, features) >= 32 and batch * height * width >= 256
 
 
 def winograd(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """x `[B, H, W, C]`, kernel `[3, 3, C, K]` → `[B, H, W, K]`, stride 1 and one zero around, float32."""
     batch, height, width, _ = x.shape
-    transformed = jnp.einsum("ia,jb,abck->ijck", _G, _G, kernel)
-    strips = _Strips(x)
+    transformed = _transformed(kernel)
+    strips = _Strips(x, kernel.shape[3])
     x = _padded(x, strips)
     if strips.needed:
         y = lax.map(lambda at: _results(strips.cut(x, at, around=2), transformed)[0], strips.positions(batch))
@@ -57,7 +59,7 @@ def winograd_kernel_gradient(x: jax.Array, g: jax.Array) -> jax.Array:
     The transpose of the same three steps: the 16 products are of x's patches with A g Aᵀ, over all patches.
     """
     batch, height, _, features = g.shape
-    strips = _Strips(x)
+    strips = _Strips(x, features)
     x = _padded(x, strips)
     g = jnp.pad(g, ((0, 0), (0, 2 * strips.rows * strips.count - height), (0, 0), (0, 0)))
 
@@ -79,10 +81,10 @@ def winograd_kernel_gradient(x: jax.Array, g: jax.Array) -> jax.Array:
 class _Strips:
     """Cuts padded images into strips of a few rows of patches, where one piece would be too large for the cache."""
 
-    def __init__(self, x: jax.Array):
+    def __init__(self, x: jax.Array, features: int):
         batch, height, width, channels = x.shape
         patches = -(-height // 2)
-        row = 16 * -(-width // 2) * channels * 4
+        row = 16 * -(-width // 2) * (channels + features) * 4
         self.needed = batch * patches * row > WHOLE_BYTES
         least = -(-patches * row // STRIP_BYTES) if self.needed else 1
         self.rows = -(-patches // least)
@@ -102,8 +104,18 @@ def _padded(x: jax.Array, strips: _Strips) -> jax.Array:
     return jnp.pad(x, ((0, 0), (1, 2 * strips.rows * strips.count + 1 - x.shape[1]), (0, 0), (0, 0)))
 
 
-def _results(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Padded x `[B, 2h + 2, W, C]`, transformed kernel `[4, 4, C, K]` → `[B, 2h, W rounded up to even, K]`."""
+def _transformed(kernel: jax.Array) -> list[jax.Array]:
+    """G w Gᵀ of the kernel `[3, 3, C, K]`: four rows of `[4, C, K]`."""
+
+    def sums(taps: list[jax.Array]) -> list[jax.Array]:
+        outer, middle = (taps[0] + taps[2]) / 2, taps[1] / 2
+        return [taps[0], outer + middle, outer - middle, taps[2]]
+
+    return [jnp.stack(sums(list(row))) for row in sums(list(kernel))]
+
+
+def _results(x: jax.Array, kernel: list[jax.Array]) -> jax.Array:
+    """Padded x `[B, 2h + 2, W, C]`, transformed kernel → `[B, 2h, W rounded up to even, K]`."""
     batch, height, width, _ = x.shape
     height, width = height - 2, width + width % 2
     over_channels = (((2,), (1,)), ((0,), (0,)))
