@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from yogo_jax.bench.measure import compare, table
 from yogo_jax.cli import main
@@ -94,6 +95,21 @@ def test_a_peer_against_pytorch(capsys):
     out = capsys.readouterr().out
     assert out.startswith("tmnet, ")
     assert min(ratios(out).values()) > 0
+
+
+def test_scaling_tells_and_draws_growth(tmp_path, capsys):
+    picture = tmp_path / "scaling.png"
+    small = "filters=8 groups=1 fe_blocks=0 frb_backward=0 frb_forward=0 hfbs=0 pyramid_levels=1 dfu_direction=hidden"
+    size = ["--side", "16", "--doublings", "1", "--rounds", "1", "--out", str(picture)]
+    command = ["bench", "scaling", "--config", str(ROOT / "configs" / "yogo_64.py"), *size]
+    assert main(command + [f"--config.model.{field}" for field in small.split()]) == 0
+    rows = re.findall(r"(\w+) +([\d,]+) +\d+ ms × *([\d.]+) +[\d.]+ MB × *([\d.]+)", capsys.readouterr().out)
+    values = [(along, int(value.replace(",", ""))) for along, value, _, _ in rows]
+    frames, pixels, batch, filters = [("frames", 3), ("frames", 7)], [("pixels", 256), ("pixels", 512)], [1, 2], [8, 16]
+    assert values == [*frames, *pixels, *(("batch", n) for n in batch), *(("filters", n) for n in filters)]
+    assert all(float(seconds) > 0 for _, _, seconds, _ in rows)
+    assert [float(memory) > 1 for *_, memory in rows] == [False, True] * 4
+    assert Image.open(picture).format == "PNG"
 
 
 def test_a_video_against_its_network_and_ffmpeg(weights):
