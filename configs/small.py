@@ -1,12 +1,9 @@
 r"""The default model: small enough to be trained, and to run, on a two-core machine.
 
-yogo data build video_clips --source CLIPS --data-dir data \
-    --held-out davis/dog davis/motocross-jump davis/tennis flutter/butterfly.mp4
-yogo train --config configs/small.py --workdir runs/small
+scripts/train_default.sh CLIPS     # this config, then larger patches
 
-0.6 M parameters, 0.067 T multiply-adds: a twentieth of YOGO-64's. About a second a step on one core of a current
-server. No whole run of this recipe has been made yet; the packaged weights are 1150 steps of it, scored in
-yogo_jax/pretrained/default.md: 23.59 dB / 0.6336 on Vid4.
+0.62 M parameters, 0.069 T multiply-adds: a twentieth of YOGO-64's. About a second a step on one core of a current
+server, an hour and a quarter in all. What the packaged weights of it score: yogo_jax/pretrained/default.md.
 """
 
 from yogo_jax.configuration import base
@@ -44,7 +41,7 @@ def get_config():
     config.optim.final_fraction = 0.2  # scripts/train_default.sh goes on with larger patches
     config.optim.ema_decay = 0.995
     config.optim.flow_weight = 0.05
-    config.train.steps = 4_000
+    config.train.steps = 2_900
     config.train.eval_every = 500
     config.train.eval_examples = 27
     config.train.checkpoint_every = 200

@@ -19,5 +19,5 @@ fi
 
 # Then larger ones, in which motion stays inside, at a rate that falls to zero.
 "$yogo" train --config configs/small.py --workdir "$workdir/large" --config.data.data_dir="$workdir/data" \
-    --init-from "$workdir/small" --config.data.batch=2 --config.data.patch=40,40 --config.train.steps=800 \
+    --init-from "$workdir/small" --config.data.batch=2 --config.data.patch=40,40 --config.train.steps=600 --config.train.eval_every=300 \
     --config.optim.learning_rate=4e-4 --config.optim.final_fraction=0.0 --config.optim.ema_decay=0.99
