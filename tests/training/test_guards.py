@@ -11,7 +11,7 @@ import pytest
 
 from yogo_jax.configuration import Config, OptimConfig
 from yogo_jax.errors import UserError
-from yogo_jax.training.ahead_of_time import collectives, multiply_adds, topology_devices
+from yogo_jax.training.ahead_of_time import collectives, multiply_adds, operations, topology_devices
 from yogo_jax.training.checkpoint import Checkpoints
 from yogo_jax.training.distributed import initialise
 from yogo_jax.training.guards import check_batch, check_config, offset_warnings
@@ -173,6 +173,18 @@ ENTRY %main (p: f32[]) -> f32[] {
         "all-gather in loops": (1, 128),
         "all-reduce": (1, 52),
     }
+
+
+def test_operations_that_move_data_are_counted():
+    hlo = """
+  %gather.1 = f32[4,8]{1,0} gather(%x, %i), offset_dims={1}
+  %copy.1 = bf16[2,3]{1,0:T(8,128)(2,1)} copy(%y)
+  %copy-start = (f32[9]{0:S(1)}, f32[9]{0}, u32[]{:S(2)}) copy-start(%z), cross_program_prefetch_index=0
+  %conv = (f32[5]{0}, f32[6]{0}) custom-call(%x), custom_call_target="tpu_custom_call"
+  %other = f32[5]{0} custom-call(%x), custom_call_target="Sharding"
+"""
+    expected = {"kernel": (1, 44), "gather": (1, 128), "scatter": (0, 0), "copy": (1, 12), "transpose": (0, 0)}
+    assert operations(hlo) == expected
 
 
 def test_multiply_adds_count_loops_in_full():

@@ -34,6 +34,9 @@ def get_config():
     return config
 """
 
+# Over two devices, with a schedule that does not hang on the number of steps: one compiled program for all tests of it.
+SPLIT = ("train.fsdp=2", "train.fsdp_min_size=1", "optim.schedule=piecewise")
+
 
 class Runs:
     """Starts `yogo train` with one config, in one directory for each run."""
@@ -60,6 +63,14 @@ class Runs:
         return subprocess.Popen(
             command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
+
+    def start_two(self, name: str, *overrides: str) -> list[subprocess.Popen]:
+        """Two processes of one run."""
+        with socket.socket() as free:
+            free.bind(("localhost", 0))
+            address = f"localhost:{free.getsockname()[1]}"
+        shared = {"YOGO_COORDINATOR": address, "YOGO_PROCESSES": "2"}
+        return [self.start(name, *overrides, **shared, YOGO_PROCESS=str(process)) for process in range(2)]
 
     def finish(self, *processes: subprocess.Popen) -> str:
         outputs = [process.communicate(timeout=500)[0] for process in processes]
@@ -106,13 +117,7 @@ def test_a_run_killed_at_random_moments_ends_bit_for_bit_like_an_unbroken_one(ru
 
 
 def test_two_processes_train_like_one_and_one_goes_on_from_their_checkpoint(runs):
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        address = f"localhost:{free.getsockname()[1]}"
-    shared = {"YOGO_COORDINATOR": address, "YOGO_PROCESSES": "2"}
-    split = ("train.steps=6", "train.fsdp=2", "train.fsdp_min_size=1", "optim.schedule=piecewise")
-    both = [runs.start("two", *split, **shared, YOGO_PROCESS=str(process)) for process in range(2)]
-    runs.finish(*both)
+    runs.finish(*runs.start_two("two", "train.steps=6", *SPLIT))
     runs.finish(runs.start("two", "train.steps=10", "train.fsdp=1", "optim.schedule=piecewise"))
     runs.finish(runs.start("one", "train.steps=10", "optim.schedule=piecewise"))
     ours, theirs = runs.records("two"), runs.records("one")
@@ -121,6 +126,16 @@ def test_two_processes_train_like_one_and_one_goes_on_from_their_checkpoint(runs
         assert a == pytest.approx(b, rel=1e-3, abs=1e-6)
     for a, b in zip(runs.params("two"), runs.params("one"), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_sigterm_to_one_of_two_processes_saves_and_ends_both(runs):
+    both = runs.start_two("stopped", "train.steps=100000", "train.checkpoint_every=100000", *SPLIT)
+    log = runs.folder / "stopped" / "log.jsonl"
+    while all(process.poll() is None for process in both) and not (log.is_file() and log.read_text().count("\n") > 1):
+        time.sleep(0.01)
+    both[1].send_signal(signal.SIGTERM)  # the one that writes no logs
+    assert "asked to stop: saved at step" in runs.finish(*both)
+    assert Checkpoints(runs.folder / "stopped" / "checkpoints").latest == runs.records("stopped")[-1]["step"]
 
 
 def test_evaluation_best_checkpoint_pictures_and_weights(runs):

@@ -49,3 +49,12 @@ def size(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 4GB or 900M")
     value, prefix, binary = match.groups()
     return round(float(value) * (1024 if binary else 1000) ** " KMGT".index(prefix.upper() or " "))
+
+
+def pixels(text: str) -> tuple[int, int]:
+    """An argparse type: (height, width) of WIDTHxHEIGHT."""
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if match is None or "0" in match.groups():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 256x192")
+    width, height = map(int, match.groups())
+    return height, width

@@ -1,12 +1,13 @@
-"""`yogo compile`: compile a training step ahead of time for a TPU topology, on a machine without one."""
+"""`yogo compile`: compile a training step or inference ahead of time for a TPU topology, on a machine without one."""
 
 import argparse
 import os
 
 import jax
 
+from yogo_jax.cli.arguments import pixels
 from yogo_jax.configuration import load_config
-from yogo_jax.training.ahead_of_time import HBM, compile_for
+from yogo_jax.training.ahead_of_time import HBM, compile_for, compile_inference
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +17,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--topology", required=True, help=f"slice to compile for, such as v5e:16x16; generations: {', '.join(HBM)}"
     )
     parser.add_argument("--batch-per-chip", type=int, default=1, help="examples of a step on each chip (1)")
+    parser.add_argument(
+        "--inference", type=pixels, metavar="WxH", help="compile inference on clips of four frames of this size instead"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -23,4 +27,7 @@ def run(args: argparse.Namespace) -> None:
     config = load_config(args.config, args.overrides)
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     jax.config.update("jax_platforms", os.environ["JAX_PLATFORMS"])  # the compiler alone is wanted of libtpu
-    print(compile_for(config, args.topology, args.batch_per_chip))
+    if args.inference is None:
+        print(compile_for(config, args.topology, args.batch_per_chip))
+    else:
+        print(compile_inference(config, args.topology, args.inference, args.batch_per_chip))

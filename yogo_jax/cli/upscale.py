@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from yogo_jax.cli.arguments import at_least, between, seconds, size
+from yogo_jax.cli.arguments import at_least, between, pixels, seconds, size
 from yogo_jax.errors import UserError
 from yogo_jax.video.encoding import CODECS
 from yogo_jax.video.options import Options
@@ -102,7 +102,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
     machine = parser.add_argument_group("machine")
     machine.add_argument("--memory", type=size, metavar="SIZE", help="such as 4GB (default: half of what is free)")
-    machine.add_argument("--tile", type=_tile, metavar="WxH", help="in input pixels (default: what the memory allows)")
+    machine.add_argument("--tile", type=pixels, metavar="WxH", help="in input pixels (default: what the memory allows)")
     machine.add_argument("--overlap", type=at_least(0), metavar="N", help="input pixels that tiles share")
 
 
@@ -216,11 +216,3 @@ def _streams(text: str) -> frozenset[int]:
     if re.fullmatch(r"\d+(,\d+)*", text) is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of stream numbers such as 2 or 2,3")
     return frozenset(map(int, text.split(",")))
-
-
-def _tile(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
-    if match is None or "0" in match.groups():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 256x192")
-    width, height = map(int, match.groups())
-    return height, width

@@ -1,4 +1,4 @@
-"""Compile the training step for a TPU slice that is not there, and say what it would take of each chip.
+"""Compile a training step, or inference, for a TPU slice that is not there, and say what it takes of each chip.
 
 The compiler comes with `pip install yogo-jax[tpu]` and runs on any x86-64 Linux; no chip is touched and nothing is
 executed. What it says of memory and of collectives is what a slice would do; of time it says nothing.
@@ -16,14 +16,14 @@ import jax
 import numpy as np
 from jax.experimental import topologies
 from jax.extend.core import jaxprs_in_params
-from jax.sharding import Mesh
+from jax.sharding import Mesh, PartitionSpec
 
 from yogo_jax.configuration import Config
 from yogo_jax.errors import UserError
 from yogo_jax.imaging import SCALE
 from yogo_jax.training.guards import check_config
 from yogo_jax.training.optimiser import make_optimiser
-from yogo_jax.training.sharding import batch_sharding, make_mesh
+from yogo_jax.training.sharding import AXES, batch_sharding, make_mesh, replicated
 from yogo_jax.training.state import abstract_state
 from yogo_jax.training.step import compile_train_step
 
@@ -39,16 +39,18 @@ _ITEM_BYTES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s16": 2, "u16"
 
 @dataclass(frozen=True)
 class Compiled:
-    """What a compiled training step takes.
+    """What a compiled program takes.
 
     Attributes:
       chips: of the topology.
-      batch: examples a step, over all chips.
-      arguments: bytes on one chip of the parameters, the average, the optimiser's state and the batch.
-      temporaries, code: bytes on one chip while it runs; outputs replace the arguments that they come from.
+      batch: examples of one step, over all chips.
+      arguments: bytes on one chip of what goes in, and of what comes out where it does not take its place.
+      temporaries, code: bytes on one chip while it runs.
       hbm: bytes that one chip has.
       multiply_adds: of convolutions and matrix products, one step, over all chips, recomputation included.
       collectives: kind → (how many, bytes), outside of loops; and those in loops, counted once, as "KIND in loops".
+      operations: kind → (how many, bytes of their results) of what moves data about, loops counted once: hand-written
+        kernels, gathers, scatters, copies and transposes.
     """
 
     chips: int
@@ -59,6 +61,7 @@ class Compiled:
     hbm: int
     multiply_adds: int
     collectives: dict[str, tuple[int, int]]
+    operations: dict[str, tuple[int, int]]
 
     @property
     def total(self) -> int:
@@ -79,6 +82,10 @@ class Compiled:
             f"{kind:<22}{count:>5} ×, {size / 2**20:,.2f} MiB a step"
             for kind, (count, size) in self.collectives.items()
         ] or ["no collectives"]
+        lines += [
+            f"{kind:<22}{count:>5} in the program, {size / 2**20:,.1f} MiB"
+            for kind, (count, size) in self.operations.items()
+        ]
         return "\n".join(lines)
 
 
@@ -124,7 +131,43 @@ def compile_for(config: Config, topology: str, batch_per_chip: int = 1) -> Compi
     state = abstract_state(network, optimiser, averaged, mesh, config.train.fsdp_min_size)
     batch = _abstract_batch(config, mesh)
     step = compile_train_step(network, optimiser, config.optim, mesh, state)
-    traced = step.trace(state, batch)
+    arguments = {
+        "parameters": state.params,
+        "average": state.average,
+        "optimiser": state.opt_state,
+        "batch": batch,
+    }
+    return _compile(step.trace(state, batch), topology, devices, config.data.batch, arguments)
+
+
+def compile_inference(config: Config, topology: str, size: tuple[int, int], batch_per_chip: int = 1) -> Compiled:
+    """Compile `config`'s network for a slice, each chip with its own frames: four a clip, of `size` (height, width).
+
+    Raises:
+      UserError: a topology that cannot work, or a network that the chips have no memory for.
+    """
+    devices = topology_devices(topology)
+    mesh, network = make_mesh(devices=devices), config.model.build()
+    shape = (batch_per_chip * len(devices), CLIP_FRAMES // 2 + 1, *size, 3)
+    frames = jax.ShapeDtypeStruct(shape, np.float32, sharding=batch_sharding(mesh))
+    params = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=replicated(mesh)),
+        jax.eval_shape(network.init, jax.random.key(0), jax.ShapeDtypeStruct((1, *shape[1:]), np.float32))["params"],
+    )
+
+    def infer(params: Any, frames: jax.Array) -> jax.Array:
+        return network.apply({"params": params}, frames).image  # type: ignore[union-attr]
+
+    spread = PartitionSpec(AXES)
+    local = jax.shard_map(infer, mesh=mesh, in_specs=(PartitionSpec(), spread), out_specs=spread, check_vma=False)
+    traced = jax.jit(local).trace(params, frames)
+    images = jax.eval_shape(local, params, frames)
+    result = jax.ShapeDtypeStruct(images.shape, images.dtype, sharding=batch_sharding(mesh))
+    arguments = {"parameters": params, "frames": frames, "result": result}
+    return _compile(traced, topology, devices, shape[0], arguments)
+
+
+def _compile(traced: Any, topology: str, devices: list[Any], batch: int, arguments: dict[str, Any]) -> Compiled:
     hbm = HBM[topology.partition(":")[0]]
     try:
         compiled = traced.lower().compile()
@@ -132,24 +175,20 @@ def compile_for(config: Config, topology: str, batch_per_chip: int = 1) -> Compi
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
         raise UserError(
-            f"{config.data.batch} examples on {len(devices)} chips of {hbm >> 30} GiB do not fit: "
-            "a smaller --batch-per-chip, optim.accumulate or model.remat=True"
+            f"{batch} examples on {len(devices)} chips of {hbm >> 30} GiB do not fit: "
+            "a smaller --batch-per-chip, optim.accumulate or model.remat=True; smaller frames for --inference"
         ) from error
-    memory = compiled.memory_analysis()
+    memory, hlo = compiled.memory_analysis(), compiled.as_text()
     return Compiled(
         chips=len(devices),
-        batch=config.data.batch,
-        arguments={
-            "parameters": _local_bytes(state.params),
-            "average": _local_bytes(state.average),
-            "optimiser": _local_bytes(state.opt_state),
-            "batch": _local_bytes(batch),
-        },
+        batch=batch,
+        arguments={name: _local_bytes(tree) for name, tree in arguments.items()},
         temporaries=memory.temp_size_in_bytes,
         code=memory.generated_code_size_in_bytes,
         hbm=hbm,
         multiply_adds=multiply_adds(traced.jaxpr.jaxpr),
-        collectives=collectives(compiled.as_text()),
+        collectives=collectives(hlo),
+        operations=operations(hlo),
     )
 
 
@@ -197,6 +236,18 @@ def _collectives(hlo: str) -> Iterator[tuple[str, int]]:
             if match[3] and match[2] != "all-reduce":  # an asynchronous start's result holds its operands too
                 shapes = shapes[len(shapes) // 2 :]
             yield match[2] if entry else f"{match[2]} in loops", sum(shapes)
+
+
+def operations(hlo: str) -> dict[str, tuple[int, int]]:
+    """Kind → (how many, bytes of their results) of what moves data about in a compiled program's text."""
+    found = {kind: (0, 0) for kind in ("kernel", "gather", "scatter", "copy", "transpose")}
+    for line in hlo.splitlines():
+        match = re.search(r"= (.*?) (gather|scatter|copy|transpose|custom-call)\(", line)
+        if match and (match[2] != "custom-call" or "tpu_custom_call" in line):
+            kind = "kernel" if match[2] == "custom-call" else match[2]
+            shapes = re.findall(r"(\w+)\[([\d,]*)\]", match[1])
+            found[kind] = found[kind][0] + 1, found[kind][1] + sum(_shape_bytes(*shape) for shape in shapes)
+    return found
 
 
 def _shape_bytes(dtype: str, dimensions: str) -> int:
