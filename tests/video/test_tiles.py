@@ -21,7 +21,7 @@ CITY = Path(__file__).resolve().parents[2] / "scripts" / "demo" / "city.mp4"
 @pytest.mark.parametrize("scale", [1, 4])
 def test_weights_sum_to_one(length, tile, overlap, scale):
     tiling = Tiling(length, tile, overlap)
-    total = np.zeros(max(length, tile) * scale)
+    total = np.zeros((length + tile) * scale)
     for start, weights in zip(tiling.starts, tiling.weights(scale), strict=True):
         total[start * scale : start * scale + tile * scale] += weights
     np.testing.assert_allclose(total[: length * scale], 1, atol=1e-6)
@@ -52,15 +52,15 @@ def test_a_flat_tile_beside_a_busy_one_with_the_packaged_weights():
     """Gates of the network average over a tile: sky beside a city is not what it is alone."""
     network = load_network()
     busy = [frame.image for _, frame in zip(range(network.frames), VideoReader(CITY), strict=False)]
-    frames = [np.full((48, 96, 3), (150, 190, 230), np.uint8) for _ in busy]
+    frames = [np.full((48, 224, 3), (150, 190, 230), np.uint8) for _ in busy]
     for frame, image in zip(frames, busy, strict=True):
-        frame[:, :48] = image[40:88, 60:108]
+        frame[:, :112] = image[40:88, 30:142]
     device = jax.devices()[:1]
-    [(_, whole)] = TiledNetwork(network.apply, (48, 96), network.overlap, device)([(0, frames)])
-    tiles = TiledNetwork(network.apply, (48, 64), network.overlap, device)
-    [(_, tiled), (_, right)] = tiles([(0, frames), (1, [frame[:, 32:] for frame in frames])])
+    [(_, whole)] = TiledNetwork(network.apply, (48, 224), network.overlap, device)([(0, frames)])
+    tiles = TiledNetwork(network.apply, (48, 160), network.overlap, device)
+    [(_, tiled), (_, right)] = tiles([(0, frames), (1, [frame[:, 64:] for frame in frames])])
     assert np.abs(tiled.astype(int) - whole).max() < FULL / 255  # a grey level
-    assert np.abs(right.astype(int) - whole[:, :, 4 * 32 :]).max() > FULL / 255  # at its edge, which is not shown
+    assert np.abs(right.astype(int) - whole[:, :, 4 * 64 :]).max() > FULL / 255  # at its edge, which is not shown
 
 
 def test_the_devices_share_the_tiles_of_several_windows():

@@ -21,6 +21,9 @@ and all, at tiles of 128 pixels."""
 _BYTES_OF_MOTION = 600
 """More of them for a pixel and output frame of a network that matches motion: 17,500 in all for the default model."""
 
+_OVERLAP_OF_MOTION = 96
+"""Matching sees far, from the coarsest level of its pyramid: where a pattern repeats, 64 shared pixels show a seam."""
+
 _BYTES_OF_IMAGE = 16 * 3 * 4 * 4
 """The tile's result in float32, and steps on its way to 16 bits."""
 
@@ -78,7 +81,9 @@ def load_network(weights: Path | None = None, frames: int = 4, rate: int = 2) ->
 
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     features = _BYTES_PER_FILTER[getattr(config, "recon", "paper")] * config.filters
+    overlap = Network.overlap
     if getattr(config, "motion", "none") != "none":
         features += _BYTES_OF_MOTION
+        overlap = _OVERLAP_OF_MOTION
     bytes_per_pixel = ((frames - 1) * rate + 1) * (features + _BYTES_OF_IMAGE)
-    return Network(partial(apply, jax.device_put(params)), digest, frames, bytes_per_pixel, rate=rate)
+    return Network(partial(apply, jax.device_put(params)), digest, frames, bytes_per_pixel, overlap, rate)

@@ -25,6 +25,9 @@ Apply = Callable[[jax.Array], jax.Array]
 FULL = 65280
 """White in a canvas: 255 · 256, so that rounding of the blended parts cannot overflow 16 bits."""
 
+GRID = 4
+"""Tiles but the last begin at multiples of this: pyramids of features have the whole frame's grid in them."""
+
 RAMP = 8
 """Pixels of the input over which neighbours fade into each other."""
 
@@ -46,8 +49,11 @@ class Tiling:
     def starts(self) -> list[int]:
         if self.length <= self.tile:
             return [0]
-        count = -(-(self.length - self.overlap) // (self.tile - self.overlap))
-        return [round(start) for start in np.linspace(0, self.length - self.tile, count)]
+        step = self.tile - self.overlap
+        grid = GRID if step >= GRID else 1
+        last = -(-(self.length - self.tile) // grid)
+        count = -(-last // (step // grid)) + 1
+        return [min(grid * round(start), self.length - self.tile) for start in np.linspace(0, last, count)]
 
     def weights(self, scale: int) -> np.ndarray:
         """[tiles, tile · scale] float32; over the tiles they add up to 1 at every pixel."""
