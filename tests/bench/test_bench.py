@@ -109,7 +109,8 @@ def test_scaling_tells_and_draws_growth(tmp_path, capsys):
     assert values == [*frames, *pixels, *(("batch", n) for n in batch), *(("filters", n) for n in filters)]
     assert all(float(seconds) > 0 for _, _, seconds, _ in rows)
     assert [float(memory) > 1 for *_, memory in rows] == [False, True] * 4
-    assert Image.open(picture).format == "PNG"
+    with Image.open(picture) as image:
+        assert image.format == "PNG"
 
 
 def test_a_video_against_its_network_and_ffmpeg(weights):
