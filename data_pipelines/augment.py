@@ -11,6 +11,7 @@ from data_pipelines.source import Clip
 from yogo_jax import imaging
 
 _MARGIN = 2  # low-resolution pixels around a patch that its bicubic sees
+_FLOW_MARGIN = 16  # and that its motion is estimated with
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class Augment(grain.transforms.RandomMap):
         symmetry = mirrored, upside_down, transposed and self.patch[0] == self.patch[1]
         turned = {name: turn(images, *symmetry) for name, images in example.items()}
         if self.flow:
-            turned["flow"] = turn_flow(neighbour_flow(frames, (top, left), self.patch, imaging.SCALE), *symmetry)
+            around, (rows, columns) = _around(frames, (top, left), self.patch, _FLOW_MARGIN)
+            turned["flow"] = turn_flow(neighbour_flow(around)[:, :, rows, columns], *symmetry)
         return {name: np.ascontiguousarray(images) for name, images in turned.items()}
 
 
@@ -67,21 +69,31 @@ def cut(
     Returns:
       {"lr": [(T+1)/2, h, w, 3], "hr": [T, 4h, 4w, 3]}, uint8.
     """
-    scale = imaging.SCALE
-    rows, columns = (
-        slice(max(0, first - _MARGIN), min(side // scale, first + size + _MARGIN))
-        for first, size, side in zip(corner, patch, frames.shape[1:3], strict=True)
-    )
-    around = frames[::2, scale * rows.start : scale * rows.stop, scale * columns.start : scale * columns.stop]
+    around, (rows, columns) = _around(frames[::2], corner, patch, _MARGIN)
     lr = imaging.low_resolution(around)
     if crf is not None:
         lr = compress(lr, crf)
-    (top, left), (height, width) = corner, patch
-    lr_top, lr_left = top - rows.start, left - columns.start
-    return {
-        "lr": lr[:, lr_top : lr_top + height, lr_left : lr_left + width],
-        "hr": frames[:, scale * top : scale * (top + height), scale * left : scale * (left + width)],
-    }
+    return {"lr": lr[:, rows, columns], "hr": _around(frames, corner, patch, 0)[0]}
+
+
+def _around(
+    frames: np.ndarray, corner: tuple[int, int], patch: tuple[int, int], margin: int
+) -> tuple[np.ndarray, list[slice]]:
+    """The part of frames [T, H, W, 3] within `margin` of a patch, and the patch's rows and columns in it.
+
+    Corner, patch, margin and slices are in low-resolution pixels.
+    """
+    scale = imaging.SCALE
+    outer = [
+        slice(max(0, first - margin), min(side // scale, first + size + margin))
+        for first, size, side in zip(corner, patch, frames.shape[1:3], strict=True)
+    ]
+    rows, columns = (slice(scale * part.start, scale * part.stop) for part in outer)
+    inner = [
+        slice(first - part.start, first - part.start + size)
+        for first, size, part in zip(corner, patch, outer, strict=True)
+    ]
+    return frames[:, rows, columns], inner
 
 
 def turn(images: np.ndarray, mirrored: bool, upside_down: bool, transposed: bool) -> np.ndarray:

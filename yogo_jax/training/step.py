@@ -46,11 +46,12 @@ def train_step(
     """
 
     def loss(params: Any, batch: Batch) -> tuple[jax.Array, Metrics]:
-        sown = ["offsets", "motion"]
-        output, sown = network.apply({"params": params}, to_float(batch["lr"]), auxiliary=True, mutable=sown)
+        frames = to_float(batch["lr"])
+        output, sown = network.apply({"params": params}, frames, auxiliary=True, mutable=["offsets", "motion"])
         terms = loss_terms(output, batch["hr"], config.charbonnier_width)
         if "flow" in batch:
-            terms["flow"] = config.flow_weight * flow_distance(sown["motion"]["flow"][0], batch["flow"])  # pyright: ignore[reportArgumentType]
+            flow: Any = sown["motion"]["flow"][0]
+            terms["flow"] = config.flow_weight * flow_distance(flow, batch["flow"])
         metrics = {f"loss_{head}": term for head, term in terms.items()}
         total = jnp.stack(list(terms.values())).sum()
         return total, {"loss": total, **metrics, **_offsets(sown)}
