@@ -12,6 +12,7 @@ from yogo_jax import imaging
 
 _MARGIN = 2  # low-resolution pixels around a patch that its bicubic sees
 _FLOW_MARGIN = 16  # and that its motion is estimated with
+_SHRINK = 2
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Augment(grain.transforms.RandomMap):
         a user.
       codec_crf: lowest and highest constant rate factor, both included.
       flow: estimate the motion between the frames.
+      shrink_fraction: of the examples, which show twice as much at half the size, where the clip is large enough:
+        sharper than footage that codecs and lenses have softened, and half as fast.
     """
 
     patch: tuple[int, int]
@@ -35,9 +38,12 @@ class Augment(grain.transforms.RandomMap):
     codec_fraction: float
     codec_crf: tuple[int, int]
     flow: bool = False
+    shrink_fraction: float = 0.0
 
     def random_map(self, element: Clip, rng: np.random.Generator) -> dict[str, np.ndarray]:
         frames = element.frames
+        if rng.random() < self.shrink_fraction:
+            frames = _shrunk_part(frames, self.patch, rng)
         top, left = (
             int(rng.integers(0, side // imaging.SCALE - patch + 1))
             for side, patch in zip(frames.shape[1:3], self.patch, strict=True)
@@ -53,6 +59,18 @@ class Augment(grain.transforms.RandomMap):
             around, (rows, columns) = _around(frames, (top, left), self.patch, _FLOW_MARGIN)
             turned["flow"] = turn_flow(neighbour_flow(around)[:, :, rows, columns], *symmetry)
         return {name: np.ascontiguousarray(images) for name, images in turned.items()}
+
+
+def _shrunk_part(frames: np.ndarray, patch: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """A random part of frames [T, H, W, 3] at half the size, larger than the patch; frames too small as they are."""
+    scale = _SHRINK * imaging.SCALE
+    sides = [side // scale for side in frames.shape[1:3]]
+    if any(side < size for side, size in zip(sides, patch, strict=True)):
+        return frames
+    parts = [min(side, size + _FLOW_MARGIN) for side, size in zip(sides, patch, strict=True)]
+    top, left = (scale * int(rng.integers(0, side - part + 1)) for side, part in zip(sides, parts, strict=True))
+    part = frames[:, top : top + scale * parts[0], left : left + scale * parts[1]]
+    return imaging.low_resolution(part, _SHRINK)
 
 
 def cut(

@@ -36,11 +36,15 @@ def make_train_input(
     """
     local = _local_batch(config.batch, process_count)
     _check(config)
-    examples = (
-        clip_stream(config, seed)
-        .seed(seed)
-        .random_map(Augment(config.patch, config.time_reversal, config.codec_fraction, config.codec_crf, config.flow))
+    augment = Augment(
+        patch=config.patch,
+        time_reversal=config.time_reversal,
+        codec_fraction=config.codec_fraction,
+        codec_crf=config.codec_crf,
+        flow=config.flow,
+        shrink_fraction=config.shrink_fraction,
     )
+    examples = clip_stream(config, seed).seed(seed).random_map(augment)
     # Batching before slicing gives a process consecutive rows of each global batch.
     batches = examples.batch(local, drop_remainder=True)[process_index::process_count]
     return batches.to_iter_dataset(_read_options(config.threads))
@@ -159,8 +163,9 @@ def _check(config: DataConfig) -> None:
         raise UserError(f"data.threads={config.threads}: it takes 0 (decode between the steps) or more")
     if config.cache_gigabytes < 0:
         raise UserError(f"data.cache_gigabytes={config.cache_gigabytes}: it takes 0 or more")
-    if not 0 <= config.codec_fraction <= 1:
-        raise UserError(f"data.codec_fraction={config.codec_fraction}: it takes 0 to 1")
+    for name in ("codec_fraction", "shrink_fraction"):
+        if not 0 <= getattr(config, name) <= 1:
+            raise UserError(f"data.{name}={getattr(config, name)}: it takes 0 to 1")
     low, high = config.codec_crf
     if not 0 <= low <= high <= 51:
         raise UserError(f"data.codec_crf={config.codec_crf}: it takes the lowest and the highest of 0 to 51")

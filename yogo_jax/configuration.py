@@ -49,6 +49,7 @@ class DataConfig:
       time_reversal: play half of the clips backwards.
       codec_fraction: of the examples, whose low-resolution frames are compressed as H.264.
       codec_crf: lowest and highest constant rate factor of these.
+      shrink_fraction: of the examples, which are taken twice as large and shrunk by 2: sharper and slower.
       flow: estimate the optical flow between the frames, for `optim.flow_weight`.
       cache_gigabytes: decoded clips to keep in memory, of each split, in every process.
       threads: that decode.
@@ -64,6 +65,7 @@ class DataConfig:
     time_reversal: bool = False
     codec_fraction: float = 0.0
     codec_crf: tuple[int, int] = (18, 34)
+    shrink_fraction: float = 0.0
     flow: bool = False
     cache_gigabytes: float = 0.0
     threads: int = 8

@@ -1,12 +1,14 @@
 """Batches: exact patches, the same for every number of processes and threads, restored where they stopped."""
 
 import dataclasses
+import itertools
 
 import grain
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 import scipy.ndimage
+from PIL import Image
 
 from data_pipelines import augment, degrade
 from data_pipelines.input import clip_stream, count_examples, make_eval_input, make_train_input
@@ -139,6 +141,23 @@ def test_time_reversal_turns_both_sides(scene):
         assert np.abs(lr - example["lr"]).max() <= 1
 
 
+def test_shrunk_examples_are_patches_of_the_shrunk_frame(scene):
+    frames = scene(8, 7, 160, 200)
+    whole = np.stack(
+        [np.asarray(Image.fromarray(frame).resize((100, 80), Image.Resampling.BICUBIC)) for frame in frames]
+    ).astype(int)
+    views = np.lib.stride_tricks.sliding_window_view(whole[3], (8, 8, 3))[:, :, 0]
+    patches = augment.Augment((4, 4), False, 0.0, (18, 18), shrink_fraction=1.0)
+    rng = np.random.default_rng(3)
+    for _ in range(10):
+        hr = patches.random_map(Clip("a/0", "a", frames), rng)["hr"][3].astype(int)
+        inner = hr[4:12, 4:12]  # away from where the bicubic of the part ends
+        symmetries = [augment.turn(inner, *bits) for bits in itertools.product((False, True), repeat=3)]
+        assert min(np.abs(views - turned).max((2, 3, 4)).min() for turned in symmetries) <= 2
+    small = Clip("b/0", "b", scene(9, 7, 16, 40))
+    assert patches.random_map(small, rng)["hr"].shape == (7, 16, 16, 3)
+
+
 def test_flow_is_the_motion_of_the_patch_however_it_is_turned():
     smooth = scipy.ndimage.gaussian_filter(np.random.default_rng(0).random((240, 240, 3)), (4, 4, 0), mode="wrap")
     still = np.uint8(255 * (smooth - smooth.min()) / np.ptp(smooth))
@@ -198,6 +217,7 @@ def test_evaluation_takes_centre_patches_and_masks_the_rest(config):
         ({"weights": ("dog*=2",)}, r"'dog\*' matches no clip of video_clips/train"),
         ({"weights": ("*=0",)}, "leaves no training example"),
         ({"codec_fraction": 2.0}, "data.codec_fraction=2.0"),
+        ({"shrink_fraction": -1.0}, "data.shrink_fraction=-1.0"),
         ({"codec_crf": (30, 20)}, "data.codec_crf"),
         ({"batch": 0}, "a batch of 0"),
         ({"threads": -1}, "data.threads=-1"),
