@@ -1,6 +1,7 @@
 """Train and evaluate the variants of Tables 3 to 5 and Figure 9 under one budget, and print the paper's tables.
 
-"Loss" is one more table: the complete network trained by the image term alone, and by all three (Section 3.5).
+Two tables more: "Loss", the complete network trained by the image term alone, and by all three (Section 3.5);
+"Departures", a config that departs from the paper's network, with each departure undone.
 
     python scripts/ablations.py --config configs/yogo_64.py --workdir runs/ablations \
         --test vimeo90k-fast=vimeo_septuplet vid4=vid4 --seeds 0 1 2
@@ -41,6 +42,13 @@ PAPER_ORDER = {"Table 3": (0, 1, 2, 3, 4), "Table 4": (5, 4, 0, 3, 1, 2), "Table
 reports none)."""
 
 
+PAPER = {
+    name: getattr(YOGOConfig(), name)
+    for name in ("fusion", "motion", "dfu_direction", "dcn_size", "recon", "image_skip", "missing_frame")
+}
+"""Fields of kind rather than size, as the paper's network has them."""
+
+
 def paper_tables(model: YOGOConfig) -> dict[str, dict[str, dict[str, Any]]]:
     """The variants of the paper, around a complete model of any size.
 
@@ -65,6 +73,10 @@ def paper_tables(model: YOGOConfig) -> dict[str, dict[str, dict[str, Any]]]:
         },
         "Loss": {"image": {"auxiliary_heads": False}, "image+structure+detail": {}},
         "Figure 9": {f"{n} HFB": {"hfbs": n} for n in range(1, model.hfbs + 1)},
+        "Departures": {
+            "as it is": {},
+            **{f"{name}={value}": {name: value} for name, value in PAPER.items() if getattr(model, name) != value},
+        },
     }
 
 
@@ -106,9 +118,9 @@ def _variant(
         for test in tests:
             out = folder / test.name
             if not (out / "results.json").is_file():
-                _train(
-                    dataclasses.replace(config, model=model, train=dataclasses.replace(config.train, seed=seed)), folder
-                )
+                data = dataclasses.replace(config.data, flow=config.data.flow and model.motion == "matched")
+                options = dataclasses.replace(config.train, seed=seed)
+                _train(dataclasses.replace(config, model=model, data=data, train=options), folder)
                 score(network(folder / "weights.safetensors", name=_name(model, config.model)), test, out)
                 jax.clear_caches()  # a night of variants would fill the memory with compiled programs
             found[test.name].append(read_results(out)["total"]["psnr_y"])

@@ -35,6 +35,18 @@ def test_the_variants_are_the_papers():
     assert sizes["Model (b)"] < sizes["Model (c)"] < sizes["Model (e)"]
 
 
+def test_each_departure_is_undone_alone():
+    model = YOGOConfig(filters=24, groups=3, fusion="direct", motion="matched", recon="light")
+    columns = ablations.paper_tables(model)["Departures"]
+    assert columns == {
+        "as it is": {},
+        "fusion=hybrid": {"fusion": "hybrid"},
+        "motion=none": {"motion": "none"},
+        "recon=paper": {"recon": "paper"},
+    }
+    assert list(ablations.paper_tables(YOGOConfig())["Departures"]) == ["as it is"]
+
+
 def test_tables_say_which_orderings_hold():
     results = {"Table 5": {"DFU": {"vid4": [2.0, 2.2]}, "FRU": {"vid4": [1.0, 1.1]}}}
     results["Table 5"] |= {"FRU+DFU": {"vid4": [2.5, 2.0]}, "DFU+FRU": {"vid4": [2.4, 1.9]}}
