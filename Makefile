@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # PyTorch is for the cross-framework tests; `make test EXTRAS=dev` does without.
 EXTRAS ?= dev,torch
+# Tests run in so many processes, each up to 6 GB large.
+WORKERS ?= 2
 
 .PHONY: demo test lint clean
 
@@ -23,7 +25,7 @@ demo: $(VENV)/installed
 	$(BIN)/python scripts/demo.py demo_output
 
 test: $(VENV)/installed-$(EXTRAS)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 lint: $(VENV)/installed-$(EXTRAS)
 	$(BIN)/ruff check .

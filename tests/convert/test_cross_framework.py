@@ -17,7 +17,8 @@ torch = pytest.importorskip("torch")
 
 
 def arrays(module):
-    return {name: tensor.detach().numpy() for name, tensor in module.state_dict().items()}
+    """Copies: JAX may compute with an array while PyTorch already changes its tensor in place."""
+    return {name: tensor.detach().numpy().copy() for name, tensor in module.state_dict().items()}
 
 
 def channels_last(tensor):
