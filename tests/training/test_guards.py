@@ -5,13 +5,14 @@ import importlib.util
 import resource
 import sys
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from yogo_jax.configuration import Config, OptimConfig
 from yogo_jax.errors import UserError
-from yogo_jax.training.ahead_of_time import collectives, multiply_adds, operations, topology_devices
+from yogo_jax.training.ahead_of_time import collectives, compile_for, multiply_adds, operations, topology_devices
 from yogo_jax.training.checkpoint import Checkpoints
 from yogo_jax.training.distributed import initialise
 from yogo_jax.training.guards import check_batch, check_config, offset_warnings
@@ -156,6 +157,21 @@ def test_every_chip_is_one_device(topology, chips):
     else:
         with pytest.raises(UserError, match="no TPU compiler here"):
             topology_devices(topology)
+
+
+def test_devices_share_the_work_and_send_the_gradients_once(tiny):
+    """More devices than JAX has here are refused; with two, each does the step of one example."""
+    config = dataclasses.replace(Config(), model=tiny, data=dataclasses.replace(Config().data, patch=(8, 8)))
+    assert len(jax.devices()) == 8  # starts JAX
+    found = compile_for(config, "cpu:2", batch_per_chip=1)
+    assert (found.chips, found.batch) == (2, 2)
+    parameters = found.arguments["parameters"]  # a few numbers for the log go with them
+    ((kind, (count, size)),) = found.collectives.items()
+    assert kind == "all-reduce"
+    assert count <= 2
+    assert parameters < size < parameters + 200
+    with pytest.raises(UserError, match="8 CPU devices"):
+        topology_devices("cpu:9")
 
 
 def test_collectives_are_counted_by_kind_and_place():

@@ -14,7 +14,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     parser.add_argument("--config", required=True, help="config file; --config.x.y=VALUE overrides its fields")
     parser.add_argument(
-        "--topology", required=True, help=f"slice to compile for, such as v5e:16x16; generations: {', '.join(HBM)}"
+        "--topology",
+        required=True,
+        help=f"slice to compile for, such as v5e:16x16; generations: {', '.join(HBM)}; or CPU devices, such as cpu:8",
     )
     parser.add_argument("--batch-per-chip", type=int, default=1, help="examples of a step on each chip (1)")
     parser.add_argument(

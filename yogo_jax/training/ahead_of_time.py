@@ -1,9 +1,11 @@
 """Compile a training step, or inference, for a TPU slice that is not there, and say what it takes of each chip.
 
 The compiler comes with `pip install yogo-jax[tpu]` and runs on any x86-64 Linux; no chip is touched and nothing is
-executed. What it says of memory and of collectives is what a slice would do; of time it says nothing.
+executed. What it says of memory and of collectives is what a slice would do; of time it says nothing. "cpu:8" stands
+for eight devices made of this machine's cores: what each would have to do, and to send, without a TPU's compiler.
 """
 
+import contextlib
 import dataclasses
 import math
 import os
@@ -46,7 +48,7 @@ class Compiled:
       batch: examples of one step, over all chips.
       arguments: bytes on one chip of what goes in, and of what comes out where it does not take its place.
       temporaries, code: bytes on one chip while it runs.
-      hbm: bytes that one chip has.
+      hbm: bytes that one chip has; of "cpu", its part of the machine's.
       multiply_adds: of convolutions and matrix products, one step, over all chips, recomputation included.
       collectives: kind → (how many, bytes), outside of loops; and those in loops, counted once, as "KIND in loops".
       operations: kind → (how many, bytes of their results) of what moves data about, loops counted once: hand-written
@@ -77,7 +79,8 @@ class Compiled:
         lines.append(
             f"  in all       {self.total / 2**20:>10,.1f} MiB of {self.hbm / 2**20:,.0f} ({share:.0f} %): {verdict}"
         )
-        lines.append(f"multiply-adds  {self.multiply_adds / 1e12:.3f} T a step")
+        share = self.multiply_adds / self.chips
+        lines.append(f"multiply-adds  {self.multiply_adds / 1e12:.3f} T a step, {share / 1e12:.3f} T a chip")
         lines += [
             f"{kind:<22}{count:>5} ×, {size / 2**20:,.2f} MiB a step"
             for kind, (count, size) in self.collectives.items()
@@ -90,14 +93,18 @@ class Compiled:
 
 
 def topology_devices(topology: str) -> list[Any]:
-    """The devices of a TPU slice, such as "v5e:16x16", to compile for.
+    """The devices of a TPU slice, such as "v5e:16x16", or so many CPU devices, "cpu:8", to compile for.
 
     Raises:
       UserError: no compiler here, or no such topology.
     """
+    if on_host := re.fullmatch(r"cpu:([1-9]\d{0,3})", topology):
+        return _host_devices(int(on_host[1]))
     generation = topology.partition(":")[0]
     if generation not in HBM or not re.fullmatch(r"\w+:\d+(x\d+)+", topology):
-        raise UserError(f"--topology {topology}: it takes GENERATION:AxB[xC] of {', '.join(HBM)}, such as v5e:16x16")
+        raise UserError(
+            f"--topology {topology}: it takes GENERATION:AxB[xC] of {', '.join(HBM)}, such as v5e:16x16; or cpu:N"
+        )
     # The compiler asks Google's metadata server what machine it is on, unless it is told, and then locks chips.
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
     os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-8")
@@ -111,6 +118,21 @@ def topology_devices(topology: str) -> list[Any]:
         if isinstance(error, jax.errors.JaxRuntimeError):  # the compiler's own
             raise UserError(f"--topology {topology}: {reason}") from error
         raise UserError(f"no TPU compiler here ({reason}): pip install -e '.[tpu]' brings it") from error
+
+
+def _host_devices(count: int) -> list[Any]:
+    with contextlib.suppress(RuntimeError):  # JAX has started, with as many as there are
+        jax.config.update("jax_num_cpu_devices", count)
+    devices = jax.devices("cpu")
+    if len(devices) < count:
+        raise UserError(f"--topology cpu:{count}: JAX has started with {len(devices)} CPU devices")
+    return devices[:count]
+
+
+def _chip_memory(topology: str, chips: int) -> int:
+    if generation_memory := HBM.get(topology.partition(":")[0]):
+        return generation_memory
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // chips
 
 
 def compile_for(config: Config, topology: str, batch_per_chip: int = 1) -> Compiled:
@@ -168,7 +190,7 @@ def compile_inference(config: Config, topology: str, size: tuple[int, int], batc
 
 
 def _compile(traced: Any, topology: str, devices: list[Any], batch: int, arguments: dict[str, Any]) -> Compiled:
-    hbm = HBM[topology.partition(":")[0]]
+    hbm = _chip_memory(topology, len(devices))
     try:
         compiled = traced.lower().compile()
     except jax.errors.JaxRuntimeError as error:
