@@ -5,6 +5,8 @@ import numpy as np
 
 from yogo_jax.imaging import SCALE
 
+_SMALLEST = 12  # pixels of a side, below which the search refuses frames
+
 
 def neighbour_flow(frames: np.ndarray) -> np.ndarray:
     """Each frame's flow to the next one and to the last one, by OpenCV's dense inverse search.
@@ -17,8 +19,13 @@ def neighbour_flow(frames: np.ndarray) -> np.ndarray:
       without the neighbour in question has zeros.
     """
     height, width = (side // SCALE for side in frames.shape[1:3])
+    below, right = (max(0, _SMALLEST - side) for side in (height, width))
     grey = [
-        cv2.resize(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), (width, height), interpolation=cv2.INTER_AREA)
+        cv2.copyMakeBorder(
+            cv2.resize(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), (width, height), interpolation=cv2.INTER_AREA),
+            *(0, below, 0, right),
+            cv2.BORDER_REPLICATE,
+        )
         for frame in frames
     ]
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
@@ -26,5 +33,5 @@ def neighbour_flow(frames: np.ndarray) -> np.ndarray:
     for here in range(len(frames) - 1):
         for frame, other, way in ((here, here + 1, 0), (here + 1, here, 1)):
             found = search.calc(grey[frame], grey[other], None)  # pyright: ignore[reportCallIssue, reportArgumentType]
-            flow[frame, way] = found[..., ::-1]
+            flow[frame, way] = found[:height, :width, ::-1]
     return flow

@@ -11,6 +11,7 @@ import scipy.ndimage
 from PIL import Image
 
 from data_pipelines import augment, degrade
+from data_pipelines.flow import neighbour_flow
 from data_pipelines.input import clip_stream, count_examples, make_eval_input, make_train_input
 from data_pipelines.source import Clip, Source
 from data_pipelines.video_clips import VideoClips
@@ -178,6 +179,13 @@ def test_flow_is_the_motion_of_the_patch_however_it_is_turned():
             np.testing.assert_array_equal(np.roll(hr[here], moved, (0, 1))[8:-8, 8:-8], hr[here + 1][8:-8, 8:-8])
         seen.add(moved)
     assert len(seen) == 8
+
+
+def test_still_frames_of_any_size_have_no_flow(scene):
+    for height, width in [(4, 8), (16, 60), (48, 48)]:
+        flow = neighbour_flow(np.repeat(scene(4, 1, height, width), 3, axis=0))
+        assert flow.shape == (3, 2, height // 4, width // 4, 2)
+        np.testing.assert_allclose(flow, 0, atol=0.05)
 
 
 def test_codec_loses_more_with_a_higher_factor_and_is_the_same_every_time(scene):

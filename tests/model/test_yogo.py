@@ -9,14 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.ndimage
 
 from yogo_jax import imaging
 from yogo_jax.configuration import load_config
 from yogo_jax.errors import UserError
 from yogo_jax.info import cost
 from yogo_jax.model import YOGO, YOGOConfig, recurrent
-from yogo_jax.model.matching import Matching, Motion
+from yogo_jax.model.matching import Motion
 from yogo_jax.model.yogo import blend
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -176,24 +175,6 @@ def test_a_skip_with_motion_takes_made_frames_from_where_it_leads():
     made = blend(x, Motion(flow, -flow, jnp.full((1, 1, 8, 12, 1), 0.3)))[0, 1]
     expected = imaging.upscale(jnp.roll(still, 1, axis=3))[0, 0]
     np.testing.assert_allclose(made[:, 16:-16], expected[:, 16:-16], atol=1e-5)
-
-
-def test_untrained_matching_finds_motion():
-    rng = np.random.default_rng(0)
-    texture = scipy.ndimage.gaussian_filter(rng.random((64, 64, 3)), (1.5, 1.5, 0), mode="wrap") * 4
-    x = jnp.asarray(np.stack([np.roll(texture, (2 * t, -4 * t), (0, 1)) for t in range(3)]), jnp.float32)[None]
-    matching = Matching(TINY)
-    known = jnp.zeros((1, 3, 64, 64, TINY.filters))
-    variables = jax.jit(matching.init)(jax.random.key(0), x, known)
-    motion = jax.device_get(jax.jit(matching.apply)(variables, x, known))
-    assert motion.to_next.shape == motion.to_last.shape == (1, 5, 64, 64, 2)
-    np.testing.assert_allclose(motion.weight, 0.5)
-    inside = np.s_[0, :, 16:-16, 16:-16]
-    for flow in (motion.to_next[inside][:4], -motion.to_last[inside][1:]):
-        share = np.median(flow, (1, 2)) / [1, -2]  # of half of the shift between two known frames
-        assert np.all((share > 0.4) & (share < 1.1))  # the softmax over costs begins soft
-    assert not motion.to_next[:, 4].any()
-    assert not motion.to_last[:, 0].any()
 
 
 def test_init_makes_parameters_and_nothing_else():

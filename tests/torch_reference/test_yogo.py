@@ -61,6 +61,7 @@ VARIANTS = {
     "table 5 FRU then DFU": {"cell_order": "fru_dfu"},
     "no auxiliary heads": {"auxiliary_heads": False},
     "skip": {"image_skip": "interpolate"},
+    "matched motion": {"image_skip": "interpolate", "motion": "matched"},
 }
 
 

@@ -67,7 +67,8 @@ class Matching(nn.Module):
                 before, after = warp(before, -flow), warp(after, flow)
             costs = bilateral_costs(before, after, reach)
             sharpness = self.param(f"log_sharpness{level + 1}", nn.initializers.constant(math.log(SHARPNESS)), (1,))
-            flow = flow + jax.nn.softmax(-jnp.exp(sharpness) * costs) @ jnp.asarray(displacements(reach))
+            chance = jax.nn.softmax(-jnp.exp(sharpness) * costs)
+            flow = flow + jnp.matmul(chance, displacements(reach), precision="highest")  # bfloat16 loses ⅛ pixel
             y = leaky_relu(Conv(self.config.filters, name=f"refine{level + 1}_conv1")(costs, flow, before, after))
             y = leaky_relu(Conv(self.config.filters, name=f"refine{level + 1}_conv2")(y))
             correction = Conv(2 if level else 5, init=ZEROS, name=f"refine{level + 1}_conv3")(y)
