@@ -2,6 +2,7 @@
 
 import functools
 import io
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -55,6 +56,19 @@ def decode_image(encoded: bytes) -> np.ndarray:
     """PNG or JPEG bytes → [H, W, 3] uint8 RGB."""
     with Image.open(io.BytesIO(encoded), formats=("PNG", "JPEG")) as image:
         return np.asarray(image.convert("RGB"))
+
+
+def folders(source: Path) -> Iterator[Path]:
+    """A folder and those below it, sorted; links are followed, to each folder once."""
+    entered: set[Path] = set()
+    for path, below, _ in os.walk(source, followlinks=True):
+        resolved = Path(path).resolve()
+        if resolved in entered:  # a link that leads back
+            below.clear()
+            continue
+        entered.add(resolved)
+        below.sort()
+        yield Path(path)
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -113,4 +127,5 @@ def _of_one_size(frames: Iterator[tuple[str, Frame | Skipped]]) -> Iterator[Fram
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    text = str(getattr(error, "strerror", None) or error).strip()  # FFmpeg's numbers and paths say nothing more
+    return text.splitlines()[0] if text else type(error).__name__

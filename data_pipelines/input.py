@@ -3,6 +3,7 @@
     train = make_train_input(config.data, seed=0, process_index=0, process_count=1)
     iterator = iter(train)                  # grain.checkpoint.CheckpointSave / Restore take it
     batch = next(iterator)                  # {"lr": [b, N, h, w, 3], "hr": [b, 2N−1, 4h, 4w, 3]}, uint8 numpy
+                                            # with config.flow also {"flow": [b, 2N−1, 2, h, w, 2]}, float32
 
 b is this process's share of the global batch, `config.batch / process_count`: the rows that
 `jax.make_array_from_process_local_data` expects of it. What a global batch holds depends on the seed and the step

@@ -117,7 +117,7 @@ def find_clips(source: Path) -> list[Clip]:
     if not source.is_dir():
         raise UserError(f"{source}: no such folder")
     clips = []
-    for folder in [source, *(path for path in source.rglob("*") if path.is_dir())]:
+    for folder in frames.folders(source):
         images = frames.image_files(folder)
         if len(images) >= LENGTH:
             size = sum(path.stat().st_size for path in images)

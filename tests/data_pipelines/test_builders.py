@@ -11,7 +11,7 @@ from PIL import Image
 from data_pipelines import contact_sheet, shards, source
 from data_pipelines.source import Source
 from data_pipelines.vid4 import Vid4
-from data_pipelines.video_clips import VideoClips
+from data_pipelines.video_clips import VideoClips, find_clips
 from data_pipelines.vimeo90k_septuplet import Vimeo90kSeptuplet
 from yogo_jax.cli import main
 from yogo_jax.errors import UserError
@@ -182,6 +182,12 @@ def test_impossible_options_are_refused(footage, tmp_path, options, message):
 def test_a_folder_without_footage_is_refused(tmp_path):
     with pytest.raises(UserError, match="no video in it"):
         build(VideoClips, tmp_path / "data", source=tmp_path)
+
+
+def test_links_to_folders_are_followed_once(footage, tmp_path):
+    (tmp_path / "linked").symlink_to(footage)
+    (tmp_path / "back").symlink_to(tmp_path)
+    assert [clip.name for clip in find_clips(tmp_path)] == [f"linked/{clip.name}" for clip in find_clips(footage)]
 
 
 def test_an_interrupted_build_goes_on(archive, tmp_path, monkeypatch):

@@ -4,7 +4,6 @@ An image is 8-bit RGB, or its clip is refused with a line that says what it is. 
 """
 
 import functools
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,20 +132,12 @@ def _built(data: str, source: Path) -> list[Clip] | None:
 
 
 def _walk(source: Path) -> Iterator[Clip]:
-    entered: set[Path] = set()
-    for path, folders, names in os.walk(source, followlinks=True):
-        resolved = Path(path).resolve()
-        if resolved in entered:  # a link that leads back
-            folders.clear()
-            continue
-        entered.add(resolved)
-        folders.sort()
-        folder = Path(path)
+    for folder in footage.folders(source):
         if files := footage.image_files(folder):
             name = folder.relative_to(source).as_posix() if folder != source else source.resolve().name
             yield Clip(name, functools.partial(_images, name, files))
-        for file in (folder / name for name in sorted(names)):
-            if file.suffix.lower() in footage.VIDEO_SUFFIXES:
+        for file in sorted(folder.iterdir()):
+            if file.suffix.lower() in footage.VIDEO_SUFFIXES and not file.is_dir():
                 name = file.relative_to(source).as_posix()
                 yield Clip(name, functools.partial(_video, name, file))
 
@@ -174,5 +165,5 @@ def _is_deep(image: Image.Image) -> bool:
 def _video(name: str, file: Path) -> Iterator[tuple[str, np.ndarray]]:
     for index, frame in enumerate(footage.read_video(file)):
         if not isinstance(frame, footage.Frame):
-            raise ClipError(f"{name}: {frame}")
+            raise ClipError(str(frame).replace(str(file), name, 1))
         yield f"frame {index}", frame.pixels
