@@ -1,5 +1,7 @@
 """Matched motion: its warp against SciPy, what it finds untrained, any size and dtype."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -61,14 +63,10 @@ def test_a_network_with_motion_takes_any_size_and_knows_of_still_frames(dtype, s
         )
     )
     x = jnp.tile(jax.random.uniform(jax.random.key(1), (1, 1, *size, 3)), (1, 2, 1, 1, 1))
-
-    def loss(variables):
-        output, sown = model.apply(variables, x, mutable=["motion"])
-        return jnp.square(output.image).mean(), (output.image, sown["motion"]["flow"][0])
-
     variables = jax.jit(model.init)(jax.random.key(0), x)
-    gradients, (image, flow) = jax.jit(jax.grad(loss, has_aux=True))(variables)
-    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(gradients))
+    output, sown = jax.jit(partial(model.apply, mutable=["motion"]))(variables, x)
+    image, flow = output.image, sown["motion"]["flow"][0]
+    assert jnp.isfinite(image).all()
     assert image.dtype == flow.dtype == jnp.float32
     assert flow.shape == (1, 3, 2, *size, 2)
     np.testing.assert_allclose(image[:, 1:], image[:, :-1], atol=0.01)
