@@ -62,10 +62,9 @@ def table(rows: Sequence[Row]) -> str:
         for row in group:
             figures = "".join(f"<td>{cell}</td>" for cell in cells(row, sets))
             lines.append(f'<tr class="{kind}"><td>{escape(row.method)}</td>{figures}</tr>')
-    note = (
-        "Published rows are the papers' own figures, their speed that of the authors' GPU. FLOPs: convolution "
-        "multiply-adds of 4 frames of 180×144."
-    )
+    note = "FLOPs: convolution multiply-adds of 4 frames of 180×144."
+    if any(row.published for row in rows):
+        note = "Published rows are the papers' own figures, their speed that of the authors' GPU. " + note
     if any(row.partial for row in rows):
         note += " * marks a set of which clips are missing."
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>' + (
