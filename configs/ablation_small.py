@@ -1,8 +1,8 @@
-r"""A small run of the ablations on one core: Table 3 and the loss at 12 filters.
+r"""A small run of the ablations on one core: Tables 3 to 5 and the loss at 12 filters.
 
 yogo data build video_clips --source DAVIS --data-dir data --held-out dog motocross-jump tennis horsejump-high
 python scripts/ablations.py --config configs/ablation_small.py --workdir runs/ablations --test folder=HELD_OUT \
-    --tables "Table 3" Loss --seeds 0 1
+    --tables "Table 3" Loss "Table 4" "Table 5" --seeds 0 1
 
 What it found: docs/ablations.md.
 """
