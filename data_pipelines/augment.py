@@ -1,5 +1,6 @@
 """From a stored clip to one training example: crop, turn, reverse, and make the low-resolution frames."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import grain
@@ -44,19 +45,16 @@ class Augment(grain.transforms.RandomMap):
         frames = element.frames
         if rng.random() < self.shrink_fraction:
             frames = _shrunk_part(frames, self.patch, rng)
-        top, left = (
-            int(rng.integers(0, side // imaging.SCALE - patch + 1))
-            for side, patch in zip(frames.shape[1:3], self.patch, strict=True)
-        )
+        corner = _random_corner([side // imaging.SCALE for side in frames.shape[1:3]], self.patch, rng)
         if self.time_reversal and rng.random() < 0.5:
             frames = frames[::-1]
         crf = int(rng.integers(self.codec_crf[0], self.codec_crf[1], endpoint=True))
-        example = cut(frames, (top, left), self.patch, crf if rng.random() < self.codec_fraction else None)
+        example = cut(frames, corner, self.patch, crf if rng.random() < self.codec_fraction else None)
         mirrored, upside_down, transposed = rng.random(3) < 0.5
         symmetry = mirrored, upside_down, transposed and self.patch[0] == self.patch[1]
         turned = {name: turn(images, *symmetry) for name, images in example.items()}
         if self.flow:
-            around, (rows, columns) = _around(frames, (top, left), self.patch, _FLOW_MARGIN)
+            around, (rows, columns) = _around(frames, corner, self.patch, _FLOW_MARGIN)
             turned["flow"] = turn_flow(neighbour_flow(around)[:, :, rows, columns], *symmetry)
         return {name: np.ascontiguousarray(images) for name, images in turned.items()}
 
@@ -68,9 +66,17 @@ def _shrunk_part(frames: np.ndarray, patch: tuple[int, int], rng: np.random.Gene
     if any(side < size for side, size in zip(sides, patch, strict=True)):
         return frames
     parts = [min(side, size + _FLOW_MARGIN) for side, size in zip(sides, patch, strict=True)]
-    top, left = (scale * int(rng.integers(0, side - part + 1)) for side, part in zip(sides, parts, strict=True))
-    part = frames[:, top : top + scale * parts[0], left : left + scale * parts[1]]
-    return imaging.low_resolution(part, _SHRINK)
+    rows, columns = (
+        slice(scale * first, scale * (first + size))
+        for first, size in zip(_random_corner(sides, parts, rng), parts, strict=True)
+    )
+    return imaging.low_resolution(frames[:, rows, columns], _SHRINK)
+
+
+def _random_corner(sides: Sequence[int], patch: Sequence[int], rng: np.random.Generator) -> tuple[int, int]:
+    """Top and left of a patch somewhere within the sides."""
+    top, left = (int(rng.integers(0, side - size + 1)) for side, size in zip(sides, patch, strict=True))
+    return top, left
 
 
 def cut(

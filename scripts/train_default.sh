@@ -6,7 +6,6 @@
 # is what `python scripts/package_weights.py` takes into the package. Overrides, such as --config.train.steps=60 for a
 # try, go to the training.
 set -euo pipefail
-trap 'exit 130' INT  # after Ctrl-C the training saves and ends well: that is no reason to go on with what follows
 if (($# < 1)); then
     echo "usage: $0 CLIPS [WORKDIR [--config.section.field=VALUE …]]" >&2
     exit 2

@@ -28,6 +28,23 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny():
+    """The config of the smallest network that has every kind of layer."""
+    from yogo_jax.model import YOGOConfig
+
+    return YOGOConfig(
+        filters=4,
+        groups=1,
+        fe_blocks=0,
+        frb_backward=0,
+        frb_forward=1,
+        hfbs=1,
+        pyramid_levels=1,
+        dfu_direction="hidden",
+    )
+
+
+@pytest.fixture(scope="session")
 def weights(tmp_path_factory) -> str:
     """A file of a very small network with random weights."""
     from flax.traverse_util import unflatten_dict

@@ -1,5 +1,6 @@
 """Matched motion: its warp against SciPy, what it finds untrained, any size and dtype."""
 
+import dataclasses
 from functools import partial
 
 import jax
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from yogo_jax.model import YOGO, YOGOConfig
+from yogo_jax.model import YOGOConfig
 from yogo_jax.model.matching import Matching, warp
 
 TINY = YOGOConfig(filters=8, groups=2, fe_blocks=0, pyramid_levels=2)
@@ -44,24 +45,12 @@ def test_untrained_matching_finds_motion():
 
 
 @pytest.mark.parametrize(("dtype", "size"), [("float32", (1, 1)), ("bfloat16", (3, 6))])
-def test_a_network_with_motion_takes_any_size_and_knows_of_still_frames(dtype, size):
-    model = YOGO(
-        YOGOConfig(
-            filters=4,
-            groups=1,
-            fe_blocks=0,
-            frb_backward=0,
-            frb_forward=0,
-            hfbs=0,
-            pyramid_levels=2,
-            cell_order="fru",
-            fusion="direct",
-            recon="light",
-            image_skip="interpolate",
-            motion="matched",
-            dtype=dtype,
-        )
+def test_a_network_with_motion_takes_any_size_and_knows_of_still_frames(tiny, dtype, size):
+    alone = {"frb_forward": 0, "hfbs": 0, "cell_order": "fru", "fusion": "direct", "recon": "light"}  # little else
+    config = dataclasses.replace(
+        tiny, **alone, pyramid_levels=2, image_skip="interpolate", motion="matched", dtype=dtype
     )
+    model = config.build()
     x = jnp.tile(jax.random.uniform(jax.random.key(1), (1, 1, *size, 3)), (1, 2, 1, 1, 1))
     variables = jax.jit(model.init)(jax.random.key(0), x)
     output, sown = jax.jit(partial(model.apply, mutable=["motion"]))(variables, x)

@@ -69,18 +69,9 @@ def footage(tmp_path_factory):
     return folder
 
 
-def test_it_trains_evaluates_and_resumes(footage, tmp_path):
+def test_it_trains_evaluates_and_resumes(footage, tiny, tmp_path):
     config = Config(
-        model=YOGOConfig(
-            filters=4,
-            groups=1,
-            fe_blocks=0,
-            frb_backward=0,
-            frb_forward=1,
-            hfbs=1,
-            pyramid_levels=1,
-            dfu_direction="hidden",
-        ),
+        model=tiny,
         data=DataConfig(
             data_dir=str(footage / "data"),
             train=("video_clips/train",),

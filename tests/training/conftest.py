@@ -1,23 +1,7 @@
-"""The smallest network that has every kind of layer, and batches for it."""
+"""Batches for the smallest network."""
 
 import numpy as np
 import pytest
-
-from yogo_jax.model.config import YOGOConfig
-
-
-@pytest.fixture(scope="session")
-def tiny() -> YOGOConfig:
-    return YOGOConfig(
-        filters=4,
-        groups=1,
-        fe_blocks=0,
-        frb_backward=0,
-        frb_forward=1,
-        hfbs=1,
-        pyramid_levels=1,
-        dfu_direction="hidden",
-    )
 
 
 @pytest.fixture(scope="session")

@@ -79,8 +79,8 @@ class Compiled:
         lines.append(
             f"  in all       {self.total / 2**20:>10,.1f} MiB of {self.hbm / 2**20:,.0f} ({share:.0f} %): {verdict}"
         )
-        share = self.multiply_adds / self.chips
-        lines.append(f"multiply-adds  {self.multiply_adds / 1e12:.3f} T a step, {share / 1e12:.3f} T a chip")
+        multiply_adds = self.multiply_adds / 1e12
+        lines.append(f"multiply-adds  {multiply_adds:.3f} T a step, {multiply_adds / self.chips:.3f} T a chip")
         lines += [
             f"{kind:<22}{count:>5} ×, {size / 2**20:,.2f} MiB a step"
             for kind, (count, size) in self.collectives.items()
