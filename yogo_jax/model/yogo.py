@@ -68,8 +68,9 @@ class YOGO(nn.Module):
 
         def reconstruct(x: jax.Array, name: str) -> jax.Array:
             recon = Recon(config, zero_last=name != "detail" and config.image_skip != "none", name=f"recon_{name}")
-            # The widest features of the network are here: without gradients to keep them for, one frame at a time.
-            y = recon(x) if auxiliary or self.is_initializing() else one_by_one(recon, x)
+            # The widest features of the network are here: one frame at a time, unless gradients are to keep them.
+            at_once = self.is_initializing() or (auxiliary and not config.remat)
+            y = recon(x) if at_once else one_by_one(recon, x, config.remat)
             return y.reshape(batch, count, *y.shape[1:])[:, :, : 4 * height, : 4 * width].astype(jnp.float32)
 
         structure = detail = None
@@ -91,12 +92,13 @@ class YOGO(nn.Module):
         return Output(image, structure, detail) if auxiliary else Output(image)
 
 
-def one_by_one(module: nn.Module, x: jax.Array) -> jax.Array:
-    """The module on x `[B, …]`, example after example."""
+def one_by_one(module: nn.Module, x: jax.Array, remat: bool) -> jax.Array:
+    """The module on x `[B, …]`, example after example; with `remat`, gradients compute each of them again."""
 
     def step(module: nn.Module, _: None, x: jax.Array) -> tuple[None, jax.Array]:
         return None, module(x[None])[0]
 
+    step = nn.remat(step, prevent_cse=False) if remat else step
     return nn.scan(step, variable_broadcast="params", split_rngs={"params": False})(module, None, x)[1]
 
 

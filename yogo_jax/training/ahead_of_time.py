@@ -196,8 +196,10 @@ def _compile(traced: Any, topology: str, devices: list[Any], batch: int, argumen
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
+        needed = re.search(r"\(([\d.]+)G\) exceeds available HBM \(([\d.]+)G\)", str(error))
+        said = f" (temporaries of {needed[1]} GiB a chip, {needed[2]} free)" if needed else ""
         raise UserError(
-            f"{batch} examples on {len(devices)} chips of {hbm >> 30} GiB do not fit: "
+            f"{batch} examples on {len(devices)} chips of {hbm >> 30} GiB do not fit{said}: "
             "a smaller --batch-per-chip, optim.accumulate or model.remat=True; smaller frames for --inference"
         ) from error
     memory, hlo = compiled.memory_analysis(), compiled.as_text()
