@@ -3,15 +3,18 @@
 That they compute what the PyTorch ones do is tested in tests/convert.
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from yogo_jax.bench.measure import random_params
 from yogo_jax.configuration import load_config
 from yogo_jax.errors import UserError
 from yogo_jax.info import cost
-from yogo_jax.peers import TMNetConfig
+from yogo_jax.peers import TMNetConfig, ZoomingSlowMoConfig
 from yogo_jax.peers.layers import pairs, weave
 from yogo_jax.peers.tmnet import TemporalModulation
 
@@ -47,6 +50,21 @@ def test_half_way_nothing_is_modulated():
     variables = modulation.init(jax.random.key(0), x, 0.3)
     assert jnp.abs(modulation.apply(variables, x, 0.3)).max() > 0
     assert jnp.abs(modulation.apply(variables, x, 0.0)).max() == 0
+
+
+def test_remat_changes_memory_only():
+    """With it, images are made and their gradients taken frame by frame, as inference makes them."""
+    tiny = ZoomingSlowMoConfig(filters=8, groups=4, fe_blocks=1, recon_blocks=1)
+    plain, remat = tiny.build(), dataclasses.replace(tiny, remat=True).build()
+    x = jnp.asarray(np.random.default_rng(0).random((2, 2, 6, 8, 3), np.float32))
+    params = random_params(plain, x)
+
+    def loss(params, model):
+        image = model.apply({"params": params}, x, auxiliary=True).image
+        return jnp.square(image).mean(), image
+
+    one, other = (jax.jit(jax.grad(loss, has_aux=True), static_argnums=1)(params, model) for model in (plain, remat))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), one, other)
 
 
 def test_weave_puts_frames_in_order_of_time():

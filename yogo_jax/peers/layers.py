@@ -8,6 +8,7 @@ from yogo_jax.model.config import YOGOConfig
 from yogo_jax.model.dfu import DFU, Aligner, Pyramid
 from yogo_jax.model.layers import Conv, ResidualBlocks, leaky_relu
 from yogo_jax.model.recon import Recon
+from yogo_jax.model.yogo import one_by_one
 from yogo_jax.peers.config import TMNetConfig, ZoomingSlowMoConfig
 
 PeerConfig = ZoomingSlowMoConfig | TMNetConfig
@@ -93,18 +94,26 @@ class BidirectionalConvLSTM(nn.Module):
 class Reconstruction(nn.Module):
     """Features `[B, T, H, W, C]` → frames `[B, T, 4h, 4w, 3]`, float32, cropped to `size`, (h, w).
 
-    `skip`, features of the same shape, is added before the image is made.
+    `skip`, features of the same shape, is added before the image is made. `training` keeps for gradients what the
+    images are made of; else, and where the config has `remat`, it is one frame at a time.
     """
 
     config: PeerConfig
 
     @nn.compact
-    def __call__(self, x: jax.Array, size: tuple[int, ...], skip: jax.Array | None = None) -> jax.Array:
-        y = ResidualBlocks(self.config.filters, self.config.recon_blocks, name="trunk")(flat(x))
+    def __call__(
+        self, x: jax.Array, size: tuple[int, ...], skip: jax.Array | None = None, training: bool = False
+    ) -> jax.Array:
+        def each(module: nn.Module, frames: jax.Array) -> jax.Array:
+            if self.is_initializing() or (training and not self.config.remat):
+                return module(frames)
+            return one_by_one(module, frames, self.config.remat)
+
+        y = each(ResidualBlocks(self.config.filters, self.config.recon_blocks, name="trunk"), flat(x))
         if skip is not None:
             y = y + flat(skip)
         height, width = size
-        y = Recon(self.config.blocks, name="image")(y)
+        y = each(Recon(self.config.blocks, name="image"), y)
         return y.reshape(*x.shape[:2], *y.shape[1:])[:, :, : 4 * height, : 4 * width].astype(jnp.float32)
 
 

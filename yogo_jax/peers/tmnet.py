@@ -89,4 +89,5 @@ class TMNet(nn.Module):
         first = weave(levels[0], made)
         compared = first + FeatureComparison(self.config.blocks, name="comparison")(first)
         features = BidirectionalConvLSTM(self.config, name="lstm")(compared)
-        return Output(Reconstruction(self.config, name="recon")(features, size=frames.shape[2:4], skip=first))
+        images = Reconstruction(self.config, name="recon")(features, frames.shape[2:4], first, training=auxiliary)
+        return Output(images)

@@ -23,4 +23,5 @@ class ZoomingSlowMo(nn.Module):
         levels = Extraction(self.config, name="fe")(frames)
         made = Between(self.config.blocks, name="between")(*pairs(levels))
         features = BidirectionalConvLSTM(self.config, name="lstm")(weave(levels[0], [made]))
-        return Output(Reconstruction(self.config, name="recon")(features, size=frames.shape[2:4]))
+        images = Reconstruction(self.config, name="recon")(features, frames.shape[2:4], training=auxiliary)
+        return Output(images)
