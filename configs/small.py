@@ -13,16 +13,16 @@ def get_config():
     config = base()
     config.model.filters = 24
     config.model.groups = 3  # rows of 8 channels: what the deformable gather is fastest with
-    config.model.fe_blocks = 2
+    config.model.fe_blocks = 4
     config.model.frb_backward = 1
     config.model.frb_forward = 2
-    config.model.hfbs = 3
+    config.model.hfbs = 5
     config.model.dfu_direction = "hidden"  # Eq. 1 as written, half of the aligner's cost
     config.model.dcn_size = 1  # a flow for each group: nine samples take a fifth to a third of a step more
     config.model.fusion = "direct"  # learns faster than hybrid fusion on this budget: docs/ablations.md
-    config.model.motion = "matched"  # the DFUs would take far more steps to learn motion
+    config.model.motion = "registered"  # the DFUs would take far more steps to learn motion
     config.model.recon = "light"
-    config.model.image_skip = "interpolate"  # starts as the classical baseline
+    config.model.image_skip = "reconstruct"  # starts as the classical baseline
     config.data.train = ("video_clips/train",)
     config.data.evaluation = "video_clips/test"
     config.data.weights = ("davis/*=3", "mdn/tears*=0.3", "kivy/*=0")  # sharp footage up, soft film down
@@ -30,7 +30,6 @@ def get_config():
     config.data.patch = (24, 24)
     config.data.eval_patch = (64, 64)
     config.data.time_reversal = True
-    config.data.flow = True
     config.data.shrink_fraction = 0.5  # sharper and slower than most footage
     config.data.codec_fraction = 0.1  # or the blocks of compressed input are amplified
     config.data.cache_gigabytes = 5.0
@@ -40,7 +39,6 @@ def get_config():
     config.optim.warmup_steps = 50
     config.optim.clip_norm = 1.0
     config.optim.ema_decay = 0.998
-    config.optim.flow_weight = 0.05
     config.train.steps = 8_500
     config.train.eval_every = 500
     config.train.eval_examples = 27

@@ -7,20 +7,16 @@ import grain
 import numpy as np
 
 from data_pipelines.degrade import compress
-from data_pipelines.flow import neighbour_flow
 from data_pipelines.source import Clip
 from yogo_jax import imaging
 
 _MARGIN = 2  # low-resolution pixels around a patch that its bicubic sees
-_FLOW_MARGIN = 16  # and that its motion is estimated with
 _SHRINK = 2
 
 
 @dataclass(frozen=True)
 class Augment(grain.transforms.RandomMap):
     """A random patch of a random symmetry, as {"lr": [N, h, w, 3], "hr": [2N−1, 4h, 4w, 3]}, uint8.
-
-    With `flow` also {"flow": [2N−1, 2, h, w, 2]}, float32: see `neighbour_flow`.
 
     Attributes:
       patch: height and width of the low-resolution patch. A square one takes all eight flips and quarter turns,
@@ -29,7 +25,6 @@ class Augment(grain.transforms.RandomMap):
       codec_fraction: of the examples, whose low-resolution frames go through H.264 as they would on their way to
         a user.
       codec_crf: lowest and highest constant rate factor, both included.
-      flow: estimate the motion between the frames.
       shrink_fraction: of the examples, which show twice as much at half the size, where the clip is large enough:
         sharper than footage that codecs and lenses have softened, and half as fast.
     """
@@ -38,7 +33,6 @@ class Augment(grain.transforms.RandomMap):
     time_reversal: bool
     codec_fraction: float
     codec_crf: tuple[int, int]
-    flow: bool = False
     shrink_fraction: float = 0.0
 
     def random_map(self, element: Clip, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -53,9 +47,6 @@ class Augment(grain.transforms.RandomMap):
         mirrored, upside_down, transposed = rng.random(3) < 0.5
         symmetry = mirrored, upside_down, transposed and self.patch[0] == self.patch[1]
         turned = {name: turn(images, *symmetry) for name, images in example.items()}
-        if self.flow:
-            around, (rows, columns) = _around(frames, corner, self.patch, _FLOW_MARGIN)
-            turned["flow"] = turn_flow(neighbour_flow(around)[:, :, rows, columns], *symmetry)
         return {name: np.ascontiguousarray(images) for name, images in turned.items()}
 
 
@@ -65,7 +56,7 @@ def _shrunk_part(frames: np.ndarray, patch: tuple[int, int], rng: np.random.Gene
     sides = [side // scale for side in frames.shape[1:3]]
     if any(side < size for side, size in zip(sides, patch, strict=True)):
         return frames
-    parts = [min(side, size + _FLOW_MARGIN) for side, size in zip(sides, patch, strict=True)]
+    parts = [min(side, size + 2 * _MARGIN) for side, size in zip(sides, patch, strict=True)]
     rows, columns = (
         slice(scale * first, scale * (first + size))
         for first, size in zip(_random_corner(sides, parts, rng), parts, strict=True)
@@ -125,10 +116,3 @@ def turn(images: np.ndarray, mirrored: bool, upside_down: bool, transposed: bool
     images = images[..., ::-1, :, :] if upside_down else images
     images = images[..., ::-1, :] if mirrored else images
     return images.swapaxes(-3, -2) if transposed else images
-
-
-def turn_flow(flow: np.ndarray, mirrored: bool, upside_down: bool, transposed: bool) -> np.ndarray:
-    """The same of […, H, W, (dy, dx)], whose vectors turn with their places."""
-    signs = np.array([-1 if upside_down else 1, -1 if mirrored else 1], np.float32)
-    flow = turn(flow, mirrored, upside_down, transposed) * signs
-    return flow[..., ::-1] if transposed else flow

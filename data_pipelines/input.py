@@ -3,7 +3,6 @@
     train = make_train_input(config.data, seed=0, process_index=0, process_count=1)
     iterator = iter(train)                  # grain.checkpoint.CheckpointSave / Restore take it
     batch = next(iterator)                  # {"lr": [b, N, h, w, 3], "hr": [b, 2N−1, 4h, 4w, 3]}, uint8 numpy
-                                            # with config.flow also {"flow": [b, 2N−1, 2, h, w, 2]}, float32
 
 b is this process's share of the global batch, `config.batch / process_count`: the rows that
 `jax.make_array_from_process_local_data` expects of it. What a global batch holds depends on the seed and the step
@@ -42,7 +41,6 @@ def make_train_input(
         time_reversal=config.time_reversal,
         codec_fraction=config.codec_fraction,
         codec_crf=config.codec_crf,
-        flow=config.flow,
         shrink_fraction=config.shrink_fraction,
     )
     examples = clip_stream(config, seed).seed(seed).random_map(augment)

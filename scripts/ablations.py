@@ -48,6 +48,8 @@ PAPER = {
 }
 """Fields of kind rather than size, as the paper's network has them."""
 
+INTERPOLATED = {"image_skip": "interpolate"}
+
 
 def paper_tables(model: YOGOConfig) -> dict[str, dict[str, dict[str, Any]]]:
     """The variants of the paper, around a complete model of any size.
@@ -55,6 +57,7 @@ def paper_tables(model: YOGOConfig) -> dict[str, dict[str, dict[str, Any]]]:
     Table 4 divides the model's own number of fusion residual blocks; Figure 9 goes up to its own number of HFBs.
     """
     blocks = model.frb_backward + model.frb_forward
+    reconstructs = model.image_skip == "reconstruct"
     splits = sorted({round(blocks * share / 5) for share in range(6)} | {model.frb_backward})
     return {
         "Table 3": {
@@ -76,6 +79,12 @@ def paper_tables(model: YOGOConfig) -> dict[str, dict[str, dict[str, Any]]]:
         "Departures": {
             "as it is": {},
             **{f"{name}={value}": {name: value} for name, value in PAPER.items() if getattr(model, name) != value},
+            # Without a motion there is nothing to reconstruct along.
+            **(
+                {"motion=none": INTERPOLATED | {"motion": "none"}, "no reconstruction": INTERPOLATED}
+                if reconstructs
+                else {}
+            ),
         },
     }
 
@@ -118,9 +127,8 @@ def _variant(
         for test in tests:
             out = folder / test.name
             if not (out / "results.json").is_file():
-                data = dataclasses.replace(config.data, flow=config.data.flow and model.motion == "matched")
                 options = dataclasses.replace(config.train, seed=seed)
-                _train(dataclasses.replace(config, model=model, data=data, train=options), folder)
+                _train(dataclasses.replace(config, model=model, train=options), folder)
                 score(network(folder / "weights.safetensors", name=_name(model, config.model)), test, out)
                 jax.clear_caches()  # a night of variants would fill the memory with compiled programs
             found[test.name].append(read_results(out)["total"]["psnr_y"])

@@ -22,8 +22,8 @@ CONFIG = YOGOConfig(
     pyramid_levels=2,
     dfu_direction="hidden",
     fusion="direct",
-    image_skip="interpolate",  # these as the packaged model has them
-    motion="matched",
+    image_skip="reconstruct",  # these as the packaged model has them
+    motion="registered",
 )
 
 RUN_STABLEHLO = """

@@ -50,7 +50,6 @@ class DataConfig:
       codec_fraction: of the examples, whose low-resolution frames are compressed as H.264.
       codec_crf: lowest and highest constant rate factor of these.
       shrink_fraction: of the examples, which are taken twice as large and shrunk by 2: sharper and slower.
-      flow: estimate the optical flow between the frames, for `optim.flow_weight`.
       cache_gigabytes: decoded clips to keep in memory, of each split, in every process.
       threads: that decode.
     """
@@ -66,7 +65,6 @@ class DataConfig:
     codec_fraction: float = 0.0
     codec_crf: tuple[int, int] = (18, 34)
     shrink_fraction: float = 0.0
-    flow: bool = False
     cache_gigabytes: float = 0.0
     threads: int = 8
 
@@ -88,7 +86,6 @@ class OptimConfig:
       ema_decay: of the running average of the parameters that evaluation and export use; 0 keeps none.
       accumulate: a batch is worked off in so many parts, one after the other, to save memory.
       charbonnier_width: w of the loss √(x² + w²).
-      flow_weight: of the mean distance, in pixels, between the motion of `model.motion` and the flow of `data.flow`.
     """
 
     learning_rate: float = 1e-4
@@ -103,7 +100,6 @@ class OptimConfig:
     ema_decay: float = 0.0
     accumulate: int = 1
     charbonnier_width: float = 1e-3
-    flow_weight: float = 0.01
 
 
 @dataclass(frozen=True)

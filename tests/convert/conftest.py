@@ -35,8 +35,8 @@ VARIANTS = {
         "dfu_direction": "hidden",
         "pyramid_levels": 2,
         "auxiliary_heads": False,
-        "image_skip": "interpolate",
-        "motion": "matched",
+        "image_skip": "reconstruct",
+        "motion": "registered",
     },
     "table 3 (b), table 4 0+2": {
         "interaction": "none",

@@ -7,11 +7,9 @@ import grain
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
-import scipy.ndimage
 from PIL import Image
 
 from data_pipelines import augment, degrade
-from data_pipelines.flow import neighbour_flow
 from data_pipelines.input import clip_stream, count_examples, make_eval_input, make_train_input
 from data_pipelines.source import Clip, Source
 from data_pipelines.video_clips import VideoClips
@@ -157,35 +155,6 @@ def test_shrunk_examples_are_patches_of_the_shrunk_frame(scene):
         assert min(np.abs(views - turned).max((2, 3, 4)).min() for turned in symmetries) <= 2
     small = Clip("b/0", "b", scene(9, 7, 16, 40))
     assert patches.random_map(small, rng)["hr"].shape == (7, 16, 16, 3)
-
-
-def test_flow_is_the_motion_of_the_patch_however_it_is_turned():
-    smooth = scipy.ndimage.gaussian_filter(np.random.default_rng(0).random((240, 240, 3)), (4, 4, 0), mode="wrap")
-    still = np.uint8(255 * (smooth - smooth.min()) / np.ptp(smooth))
-    frames = np.stack([np.roll(still, (4 * t, -8 * t), (0, 1)) for t in range(3)])  # 1 down and 2 left, low resolution
-    patches = augment.Augment((16, 16), True, 0.0, (18, 18), flow=True)
-    rng = np.random.default_rng(2)
-    seen = set()
-    for _ in range(40):
-        example = patches.random_map(Clip("a/0", "a", frames), rng)
-        flow, hr = example["flow"], example["hr"]
-        assert flow.shape == (3, 2, 16, 16, 2)
-        assert not flow[2, 0].any()
-        assert not flow[0, 1].any()
-        for here in (0, 1):
-            ahead = np.median(flow[here, 0], (0, 1))
-            np.testing.assert_allclose(np.median(flow[here + 1, 1], (0, 1)), -ahead, atol=0.12)
-            moved = tuple((4 * ahead).round().astype(int))
-            np.testing.assert_array_equal(np.roll(hr[here], moved, (0, 1))[8:-8, 8:-8], hr[here + 1][8:-8, 8:-8])
-        seen.add(moved)
-    assert len(seen) == 8
-
-
-def test_still_frames_of_any_size_have_no_flow(scene):
-    for height, width in [(4, 8), (16, 60), (48, 48)]:
-        flow = neighbour_flow(np.repeat(scene(4, 1, height, width), 3, axis=0))
-        assert flow.shape == (3, 2, height // 4, width // 4, 2)
-        np.testing.assert_allclose(flow, 0, atol=0.05)
 
 
 def test_codec_loses_more_with_a_higher_factor_and_is_the_same_every_time(scene):

@@ -36,7 +36,7 @@ def test_the_variants_are_the_papers():
 
 
 def test_each_departure_is_undone_alone():
-    model = YOGOConfig(filters=24, groups=3, fusion="direct", motion="matched", recon="light")
+    model = YOGOConfig(filters=24, groups=3, fusion="direct", motion="registered", recon="light")
     columns = ablations.paper_tables(model)["Departures"]
     assert columns == {
         "as it is": {},
@@ -44,6 +44,11 @@ def test_each_departure_is_undone_alone():
         "motion=none": {"motion": "none"},
         "recon=paper": {"recon": "paper"},
     }
+    model = dataclasses.replace(model, image_skip="reconstruct")
+    columns = ablations.paper_tables(model)["Departures"]
+    assert columns["motion=none"] == {"motion": "none", "image_skip": "interpolate"}
+    assert columns["no reconstruction"] == {"image_skip": "interpolate"}
+    assert columns["image_skip=none"] == {"image_skip": "none"}
     assert list(ablations.paper_tables(YOGOConfig())["Departures"]) == ["as it is"]
 
 

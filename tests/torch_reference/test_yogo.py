@@ -61,7 +61,8 @@ VARIANTS = {
     "table 5 FRU then DFU": {"cell_order": "fru_dfu"},
     "no auxiliary heads": {"auxiliary_heads": False},
     "skip": {"image_skip": "interpolate"},
-    "matched motion": {"image_skip": "interpolate", "motion": "matched"},
+    "registered motion": {"image_skip": "interpolate", "motion": "registered"},
+    "reconstruction": {"image_skip": "reconstruct", "motion": "registered"},
 }
 
 

@@ -93,18 +93,6 @@ def test_a_batch_that_is_not_finite_changes_nothing_but_the_counts(single, batch
     assert np.isfinite(metrics["loss"])
 
 
-def test_motion_is_held_to_the_flow(tiny, batches):
-    run = Run(dataclasses.replace(tiny, motion="matched"), devices=1)
-    blank = {name: np.zeros_like(array[:1]) for name, array in batches[0].items()}  # no motion to be found
-    flow = np.ones((1, 3, 2, 8, 8, 2), np.float32) * np.float32([1, -1]).reshape(2, 1, 1, 1)
-    still, moving = {"flow": 0 * flow}, {"flow": 3 * flow}
-    nothing = pytest.approx(OPTIM.flow_weight * 0.01, rel=1e-3)  # where the square root is rounded off
-    assert run(blank | still)["loss_flow"] == nothing
-    run.restart()
-    assert run(blank | moving)["loss_flow"] == pytest.approx(OPTIM.flow_weight * 18**0.5, rel=1e-4)
-    assert OPTIM.flow_weight * 18**0.5 > run(blank | moving)["loss_flow"] > run(blank | moving)["loss_flow"]
-
-
 def test_offsets_are_measured_in_pixels(single, batches):
     def move(path, leaf):
         name = jax.tree_util.keystr(path)

@@ -54,7 +54,8 @@ def _yogo(tensors: Mapping[str, np.ndarray], shared: dict[str, Any]) -> tuple[YO
         hfbs=_count(tensors, r"direct\.recon_trunk\.(\d+)\.") // 2 if direct else _count(tensors, r"hfm\.(\d+)\."),
         pyramid_levels=levels,
         missing_frame="learned" if learned else "mean",
-        motion="matched" if "match.project.weight" in tensors else "none",
+        image_skip="reconstruct" if "conv_evidence.weight" in tensors else "none",
+        motion="registered" if "registration.conv1.weight" in tensors else "none",
         dfu_direction="both" if "backward_cell.dfu.0.fusion.weight" in tensors or not aligned else "hidden",
         se_reduction=1 if gate is None else filters // max(_size(gate, 0), 1),
         fusion="direct" if direct else "hybrid",
@@ -63,7 +64,8 @@ def _yogo(tensors: Mapping[str, np.ndarray], shared: dict[str, Any]) -> tuple[YO
         auxiliary_heads=direct or "structure.conv_last.weight" in tensors,
         recon="paper" if "HRconv.weight" in tensors else "light",
     )
-    return config, ["image_skip", *(["cell_order"] if aligned else []), *([] if learned else ["missing_frame"])]
+    unknown = [] if config.image_skip == "reconstruct" else ["image_skip"]
+    return config, [*unknown, *(["cell_order"] if aligned else []), *([] if learned else ["missing_frame"])]
 
 
 def _count(tensors: Mapping[str, np.ndarray], pattern: str) -> int:

@@ -12,7 +12,8 @@ Rules = tuple[tuple[str, str], ...]
 
 YOGO_RULES: Rules = (
     (r"^fe\.missing", "missing_frame"),
-    (r"^fe\.match", "match"),
+    (r"^register\.share_", "registration."),
+    (r"^fe\.conv_evidence", "conv_evidence"),
     (r"^(back|for)ward\.rc_.i\.cell\.dfu(\d)", r"\1ward_cell.dfu.\2"),
     (r"^(back|for)ward\.rc_.i\.cell\.fru\.merge_branches", r"\1ward_cell.fusion"),
     (r"^(back|for)ward\.rc_.i\.cell\.fru\.frbs_(\d+)", r"\1ward_cell.frb.\2"),

@@ -64,8 +64,10 @@ class YOGOConfig:
       recon: "paper", or "light" for small models (see `Recon`).
       image_skip: "interpolate" adds the image head's output to bicubic ×4 of the known frames, and of the mean
         of its two neighbours for a frame to be made, and the structure head's likewise; their last convolutions
-        then start at zero.
-      motion: "matched" finds the motion between neighbouring frames by matching their features (`Matching`), and
+        then start at zero. "reconstruct" has the known frames reconstructed from their neighbours, too
+        (`back_projection`) instead of bicubic ×4, shows the features what that added, and brings the image into
+        agreement with all known frames once more at inference; it takes `motion`.
+      motion: "registered" finds the motion between neighbouring frames by registering them (`Registration`), and
         samples along it the neighbours of a frame to be made, for its features and the skip, and the states before
         their DFU (flow-guided alignment, as in BasicVSR++). A small network learns little motion otherwise.
       dtype: of the computation. Parameters, and coordinates of the deformable convolution, stay float32.
@@ -89,8 +91,8 @@ class YOGOConfig:
     cell_order: Literal["dfu_fru", "dfu", "fru", "fru_dfu"] = "dfu_fru"
     auxiliary_heads: bool = True
     recon: Literal["paper", "light"] = "paper"
-    image_skip: Literal["none", "interpolate"] = "none"
-    motion: Literal["none", "matched"] = "none"
+    image_skip: Literal["none", "interpolate", "reconstruct"] = "none"
+    motion: Literal["none", "registered"] = "none"
     dtype: Literal["float32", "bfloat16"] = "float32"
     remat: bool = False
 
@@ -103,6 +105,10 @@ class YOGOConfig:
             raise UserError(f"model.filters={self.filters} is not a positive multiple of model.groups={self.groups}")
         if self.interaction == "backward_only" and self.fusion == "hybrid":
             raise UserError('model.interaction="backward_only" has one state and wants model.fusion="direct"')
+        if self.image_skip == "reconstruct" and self.motion == "none":
+            raise UserError(
+                'model.image_skip="reconstruct" reconstructs along a motion and wants model.motion="registered"'
+            )
         if self.se_reduction < 1 or self.filters % self.se_reduction:
             raise UserError(f"model.se_reduction={self.se_reduction} does not divide model.filters={self.filters}")
         if not 1 <= self.pyramid_levels <= 4:

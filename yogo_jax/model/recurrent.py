@@ -18,7 +18,7 @@ from flax.typing import Out
 from yogo_jax.model.config import YOGOConfig
 from yogo_jax.model.dfu import DFU, Seen
 from yogo_jax.model.fru import FRU
-from yogo_jax.model.matching import Motion, along, warp
+from yogo_jax.model.registration import Motion, along, warp
 
 MOST_AT_ONCE = 1 << 14
 """Pixels of all time steps that are worked on at once, ahead of the scan; with more of them it is step by step, since

@@ -11,12 +11,13 @@ import jax
 import jax.numpy as jnp
 
 from yogo_jax import imaging
+from yogo_jax.model import back_projection
 from yogo_jax.model.config import YOGOConfig
 from yogo_jax.model.feature_extraction import FeatureExtraction
 from yogo_jax.model.hfm import HFM, DirectFusion
-from yogo_jax.model.matching import Motion, interleave, warp
 from yogo_jax.model.recon import Recon
 from yogo_jax.model.recurrent import BackwardRecurrence, ForwardRecurrence
+from yogo_jax.model.registration import Motion, Registration, interleave, warp
 from yogo_jax.ops.resample import up2
 
 
@@ -42,7 +43,8 @@ class YOGO(nn.Module):
 
         Args:
           frames: `[B, N, H, W, 3]` RGB in [0, 1], N ≥ 2, any H and W.
-          auxiliary: make the structure and detail images as well, for the loss and for looking at.
+          auxiliary: make the structure and detail images as well, for the loss and for looking at; and leave the image
+            as it is before its last back-projection.
 
         What motion it finds of each frame to the next and to the last, (dy, dx) in pixels, is sown into the
         collection `motion` as `flow`, `[B, 2N−1, 2, H, W, 2]`.
@@ -57,7 +59,12 @@ class YOGO(nn.Module):
         padding = [(0, -size % config.multiple) for size in (height, width)]
         x = jnp.pad(frames, [(0, 0), (0, 0), *padding, (0, 0)], mode="edge").astype(config.dtype)
 
-        features, motion = FeatureExtraction(config, name="fe")(x)
+        motion = Registration(config, name="register")(x) if config.motion == "registered" else None
+        reconstructed = evidence = None
+        if motion is not None and config.image_skip == "reconstruct":
+            reconstructed = back_projection.reconstruct(x, motion)
+            evidence = reconstructed - imaging.upscale(x)
+        features = FeatureExtraction(config, name="fe")(x, motion, evidence)
         states = [BackwardRecurrence(config, name="backward")(features, motion)]
         if config.interaction != "backward_only":
             seen = states[0] if config.interaction == "full" else None
@@ -85,10 +92,13 @@ class YOGO(nn.Module):
             motion = Motion(*(x[:, :, :height, :width].astype(jnp.float32) for x in motion))
             if not self.is_initializing():
                 self.sow("motion", "flow", jnp.stack([motion.to_next, motion.to_last], axis=2))
-        if config.image_skip == "interpolate":
-            skip = blend(frames, motion)
+        if config.image_skip != "none":
+            large = imaging.upscale(frames) if reconstructed is None else reconstructed[:, :, : 4 * height, : 4 * width]
+            skip = blend(large, motion)
             image = image + skip
             structure = None if structure is None else structure + skip
+        if reconstructed is not None and motion is not None and not auxiliary:
+            image = back_projection.refine(image, frames, motion)
         return Output(image, structure, detail) if auxiliary else Output(image)
 
 
@@ -102,13 +112,12 @@ def one_by_one(module: nn.Module, x: jax.Array, remat: bool) -> jax.Array:
     return nn.scan(step, variable_broadcast="params", split_rngs={"params": False})(module, None, x)[1]
 
 
-def blend(frames: jax.Array, motion: Motion | None = None) -> jax.Array:
-    """Bicubic ×4 of the known frames, and of the mean of its two neighbours for each missing one.
+def blend(large: jax.Array, motion: Motion | None = None) -> jax.Array:
+    """Known frames of four times the size, and the mean of its two neighbours for each missing one.
 
-    `[B, N, H, W, 3]` → `[B, 2N−1, 4H, 4W, 3]`: the classical baseline. With a motion, of frames of the same size,
-    the neighbours are sampled along it and weighted by it.
+    `[B, N, 4H, 4W, 3]` → `[B, 2N−1, 4H, 4W, 3]`: of bicubic ×4 it is the classical baseline. With a motion, `[…, H, W,
+    …]`, the neighbours are sampled along it and weighted by it.
     """
-    large = imaging.upscale(frames)
     before, after = large[:, :-1], large[:, 1:]
     if motion is None:
         return interleave(large, (before + after) / 2)

@@ -28,3 +28,10 @@ def pixel_shuffle(x: jax.Array, factor: int) -> jax.Array:
     batch, height, width, channels = x.shape
     x = x.reshape(batch, height, width, channels // factor**2, factor, factor)
     return x.transpose(0, 1, 4, 2, 5, 3).reshape(batch, height * factor, width * factor, channels // factor**2)
+
+
+def pixel_unshuffle(x: jax.Array, factor: int) -> jax.Array:
+    """Space to channels, `pixel_shuffle` undone: `[B, fH, fW, C]` → `[B, H, W, C·f²]`."""
+    batch, height, width, channels = x.shape
+    x = x.reshape(batch, height // factor, factor, width // factor, factor, channels)
+    return x.transpose(0, 1, 3, 5, 2, 4).reshape(batch, height // factor, width // factor, channels * factor**2)

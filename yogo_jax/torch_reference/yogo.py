@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from yogo_jax.model.config import YOGOConfig
+from yogo_jax.torch_reference.bicubic import bicubic_up4
 from yogo_jax.torch_reference.blocks import (
     Output,
     Reconstruction,
@@ -19,8 +20,8 @@ from yogo_jax.torch_reference.blocks import (
 )
 from yogo_jax.torch_reference.deform_conv import Backend
 from yogo_jax.torch_reference.fusion import HFB, DirectFusion
-from yogo_jax.torch_reference.matching import Matching, Motion, warp
 from yogo_jax.torch_reference.recurrent import RecurrentCell
+from yogo_jax.torch_reference.registration import Motion, Registration, reconstruct, refine, warp
 
 
 class YOGO(Reconstruction):
@@ -40,8 +41,12 @@ class YOGO(Reconstruction):
         self.feature_extraction = residual_blocks(channels, config.fe_blocks)
         if config.missing_frame == "learned":
             self.missing_frame = conv(2 * channels, channels)
-        if config.motion == "matched":
-            self.match = Matching(channels, config.pyramid_levels)
+        if config.motion == "registered":
+            self.registration = Registration(channels)
+        if config.image_skip == "reconstruct":
+            self.conv_evidence = conv(48, channels)
+            nn.init.zeros_(self.conv_evidence.weight)
+            nn.init.zeros_(self.conv_evidence.bias)  # pyright: ignore[reportArgumentType]
         self.backward_cell = RecurrentCell(config, 1, config.frb_backward, backend)
         if cells == 2:
             states = 2 if config.interaction == "full" else 1
@@ -53,7 +58,7 @@ class YOGO(Reconstruction):
                 self.detail = ReconstructionHead(channels, light)
         else:
             self.direct = DirectFusion(channels, cells + 1, config.hfbs)
-        if config.image_skip == "interpolate":
+        if config.image_skip != "none":
             heads = [self, self.structure] if config.fusion == "hybrid" and config.auxiliary_heads else [self]
             for head in heads:
                 nn.init.zeros_(head.conv_last.weight)
@@ -63,7 +68,8 @@ class YOGO(Reconstruction):
         """frames [B, N, 3, H, W], RGB in [0, 1], N ≥ 2 → frames [B, 2N−1, 3, 4H, 4W]."""
         batch, _, _, height, width = frames.shape
         padded = pad_to_multiple(frames, self.config.multiple)
-        features, motion = self._features(padded)
+        motion, large = self._motion(padded)
+        features = self._features(padded, motion, large)
         backward = self._backward_pass(features, motion)
         forward = self._forward_pass(features, backward, motion)
         time = len(features)
@@ -82,24 +88,39 @@ class YOGO(Reconstruction):
         else:
             x = self.direct(*states)
         image = video(self, x)
-        if self.config.image_skip == "interpolate":
-            skip = bicubic_up4(between(frames)) if motion is None else along(bicubic_up4(frames), motion)
+        if self.config.image_skip != "none":
+            large = bicubic_up4(frames) if large is None else large[..., : 4 * height, : 4 * width]
+            skip = between(large) if motion is None else along(large, motion)
             image = image + skip
             structure = None if structure is None else structure + skip
+        if self.config.image_skip == "reconstruct" and motion is not None and not auxiliary:
+            image = refine(image, frames, motion)
         return Output(image, structure, detail)
 
     def stages(self, frames: Tensor) -> dict[str, Tensor]:
         """Features [B, T, C, H, W] after each box of the network, by the box's name in Flax: for comparisons."""
-        features, motion = self._features(pad_to_multiple(frames, self.config.multiple))
+        padded = pad_to_multiple(frames, self.config.multiple)
+        motion, large = self._motion(padded)
+        features = self._features(padded, motion, large)
         backward = self._backward_pass(features, motion)
         found = {"fe": features, "backward": backward, "forward": self._forward_pass(features, backward, motion)}
         return {name: torch.stack(states, dim=1) for name, states in found.items() if states}
 
-    def _features(self, frames: Tensor) -> tuple[list[Tensor], Motion | None]:
-        """[B, N, 3, H, W] → 2N−1 features [B, C, H, W], and the motion if it is looked for."""
-        x = self.feature_extraction(lrelu(self.conv_first(frames.flatten(0, 1))))
+    def _motion(self, frames: Tensor) -> tuple[Motion | None, Tensor | None]:
+        """The motion of frames [B, N, 3, H, W], and their reconstructions along it, where the config has them."""
+        motion = self.registration(frames) if self.config.motion == "registered" else None
+        if motion is None or self.config.image_skip != "reconstruct":
+            return motion, None
+        return motion, reconstruct(frames, motion)
+
+    def _features(self, frames: Tensor, motion: Motion | None, large: Tensor | None) -> list[Tensor]:
+        """[B, N, 3, H, W] → 2N−1 features [B, C, H, W]."""
+        x = self.conv_first(frames.flatten(0, 1))
+        if large is not None:
+            evidence = F.pixel_unshuffle((large - bicubic_up4(frames)).flatten(0, 1), 4)
+            x = x + self.conv_evidence(evidence)
+        x = self.feature_extraction(lrelu(x))
         known = list(x.unflatten(0, frames.shape[:2]).unbind(1))
-        motion = self.match(frames, known) if self.config.motion == "matched" else None
         features = known[:1]
         for i, (before, after) in enumerate(itertools.pairwise(known)):
             right = after
@@ -113,7 +134,7 @@ class YOGO(Reconstruction):
             else:
                 made = torch.zeros_like(before)
             features += [made, right]
-        return features, motion
+        return features
 
     def _backward_pass(self, features: list[Tensor], motion: Motion | None) -> list[Tensor]:
         state, states = torch.zeros_like(features[0]), []
@@ -158,25 +179,3 @@ def along(large: Tensor, motion: Motion) -> Tensor:
         after = warp(large[:, i + 1], 4 * up4(motion.to_next[2 * i + 1]))
         frames += [up4(share) * before + (1 - up4(share)) * after, large[:, i + 1]]
     return torch.stack(frames, dim=1)
-
-
-def bicubic_up4(frames: Tensor) -> Tensor:
-    """[B, T, 3, H, W] → [B, T, 3, 4H, 4W] by the bicubic kernel a = −½, edges mirrored as in MATLAB.
-
-    Each of the 16 pixels made of one has a 5×5 filter, and a pixel shuffle puts them in their places: unlike
-    PyTorch's own bicubic of this kernel, ONNX can say that.
-    """
-    height, width = frames.shape[-2:]
-
-    def mirrored(length: int) -> Tensor:
-        position = torch.arange(-2, length + 2, device=frames.device) % (2 * length)
-        return torch.minimum(position, 2 * length - 1 - position)
-
-    phase = (torch.arange(4) + 0.5) / 4 - 0.5  # where the made pixels lie, their source at 0
-    distance = (torch.arange(-2, 3) - phase[:, None]).abs()
-    near = 1.5 * distance**3 - 2.5 * distance**2 + 1
-    far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
-    taps = torch.where(distance <= 1, near, torch.where(distance < 2, far, 0.0)).to(frames)
-    filters = torch.einsum("yi,xj->yxij", taps, taps).reshape(16, 1, 5, 5)
-    x = frames.flatten(0, 2)[:, None][:, :, mirrored(height)][..., mirrored(width)]
-    return F.pixel_shuffle(F.conv2d(x, filters), 4).view(*frames.shape[:3], 4 * height, 4 * width)

@@ -38,16 +38,11 @@ def check_config(config: Config, devices: int, processes: int = 1) -> None:
         ("optim.clip_norm", optim.clip_norm),
         ("optim.warmup_steps", optim.warmup_steps),
         ("optim.factor", optim.factor),
-        ("optim.flow_weight", optim.flow_weight),
         ("optim.final_fraction", optim.final_fraction),
         ("train.seed", train.seed),
         ("train.fsdp_min_size", train.fsdp_min_size),
     ):
         _demand(value >= 0, f"{name}={value}: it takes 0 or more")
-    _demand(
-        not data.flow or getattr(config.model, "motion", "none") != "none",
-        'data.flow=True teaches motion: it wants model.motion="matched"',
-    )
     for name, value in (
         ("optim.learning_rate", optim.learning_rate),
         ("optim.charbonnier_width", optim.charbonnier_width),

@@ -17,17 +17,6 @@ def charbonnier(prediction: jax.Array, target: jax.Array, width: float) -> jax.A
     return jnp.mean(jnp.sqrt(jnp.square(difference) + width**2))
 
 
-def flow_distance(flow: jax.Array, target: jax.Array) -> jax.Array:
-    """Mean length of (flow − target) over the frames that have the neighbour, float32 [].
-
-    Args:
-      flow, target: [B, T, 2, h, w, 2], (dy, dx) to the next frame and to the last, in pixels.
-    """
-    difference = flow - target
-    difference = jnp.concatenate([difference[:, :-1, 0], difference[:, 1:, 1]], axis=1)
-    return jnp.mean(jnp.sqrt(jnp.square(difference).sum(axis=-1) + 1e-4))
-
-
 def loss_terms(output: Output, ground_truth: jax.Array, width: float) -> dict[str, jax.Array]:
     """The loss's terms apart, by head: `image`, and `structure` and `detail` where the network has these heads.
 

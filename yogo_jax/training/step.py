@@ -13,7 +13,7 @@ from jax.sharding import Mesh, PartitionSpec
 
 from yogo_jax.configuration import OptimConfig
 from yogo_jax.imaging import to_float
-from yogo_jax.training.loss import flow_distance, loss_terms
+from yogo_jax.training.loss import loss_terms
 from yogo_jax.training.optimiser import current_learning_rate, moving_average
 from yogo_jax.training.sharding import AXES, batch_sharding, replicated
 from yogo_jax.training.state import TrainState, shardings_of
@@ -37,8 +37,7 @@ def train_step(
 
     Args:
       state: before the step.
-      batch: lr [B, N, h, w, 3] and hr [B, T, 4h, 4w, 3], uint8 or float in [0, 1]; with flow [B, T, 2, h, w, 2],
-        float32, the motion is held to it.
+      batch: lr [B, N, h, w, 3] and hr [B, T, 4h, 4w, 3], uint8 or float in [0, 1].
       network, optimiser, config, mesh: fixed for the run.
 
     Returns: the state after it, and scalars: the loss and its terms, the gradient's norm before clipping, the
@@ -47,11 +46,8 @@ def train_step(
 
     def loss(params: Any, batch: Batch) -> tuple[jax.Array, Metrics]:
         frames = to_float(batch["lr"])
-        output, sown = network.apply({"params": params}, frames, auxiliary=True, mutable=["offsets", "motion"])
+        output, sown = network.apply({"params": params}, frames, auxiliary=True, mutable=["offsets"])
         terms = loss_terms(output, batch["hr"], config.charbonnier_width)
-        if "flow" in batch:
-            flow: Any = sown["motion"]["flow"][0]
-            terms["flow"] = config.flow_weight * flow_distance(flow, batch["flow"])
         metrics = {f"loss_{head}": term for head, term in terms.items()}
         total = jnp.stack(list(terms.values())).sum()
         return total, {"loss": total, **metrics, **_offsets(sown)}

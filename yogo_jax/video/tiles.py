@@ -25,7 +25,7 @@ Apply = Callable[[jax.Array], jax.Array]
 FULL = 65280
 """White in a canvas: 255 · 256, so that rounding of the blended parts cannot overflow 16 bits."""
 
-GRID = 4
+GRID = 8
 """Tiles but the last begin at multiples of this: pyramids of features have the whole frame's grid in them."""
 
 RAMP = 8
