@@ -56,7 +56,7 @@ def frames(height, width):
 def test_stablehlo_runs_alone_at_any_size(weights, tmp_path):
     path, network = weights
     assert main(["export", str(tmp_path / "net.stablehlo"), "--weights", str(path), "--frames", "2"]) == 0
-    inputs = {"small": frames(8, 12), "large": frames(20, 16)}
+    inputs = {"small": frames(8, 16), "large": frames(24, 16)}
     for name, array in inputs.items():
         np.save(tmp_path / f"{name}.npy", array)
     subprocess.run([sys.executable, "-c", RUN_STABLEHLO], cwd=tmp_path, check=True)

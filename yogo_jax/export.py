@@ -1,7 +1,7 @@
 """Networks as artefacts that run without this package: StableHLO for JAX, ONNX for everything else.
 
 StableHLO is a serialised `jax.export` program with its weights inside, for any height and width that the network's
-pyramid divides, multiples of 4: with others, shapes would hang on a remainder, and JAX's symbolic shapes cannot
+pyramids divide, multiples of 4 or 8: with others, shapes would hang on a remainder, and JAX's symbolic shapes cannot
 tell that two such shapes are equal. Pad before, repeating the last row and column, and crop after.
 
     program = jax.export.deserialize(open("yogo.stablehlo", "rb").read())

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from yogo_jax.model.yogo import YOGO
 
 
+REGISTRATION_LEVELS = 4  # of the pyramid of frames, with `motion`
 MOST_FILTERS, MOST_BLOCKS = 1024, 100  # what a damaged weight file may make this program build
 
 
@@ -120,7 +121,7 @@ class YOGOConfig:
     @property
     def multiple(self) -> int:
         """Heights and widths inside the network are multiples of this: the coarsest pyramid level's stride."""
-        return 2 ** (self.pyramid_levels - 1)
+        return 2 ** (max(self.pyramid_levels, 1 if self.motion == "none" else REGISTRATION_LEVELS) - 1)
 
     def build(self) -> YOGO:
         """The network of this record, a Flax module."""

@@ -16,12 +16,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from yogo_jax.model.config import YOGOConfig
+from yogo_jax.model.config import REGISTRATION_LEVELS, YOGOConfig
 from yogo_jax.model.layers import ZEROS, Conv, leaky_relu
 from yogo_jax.ops.deform_conv import deform_conv2d
 from yogo_jax.ops.resample import up2
 
-LEVELS = 4
 STEPS = 3  # at each level
 DAMPING = 0.01  # squared slope, of [0, 1] a pixel, below which v stays as it was: flat areas, noise
 
@@ -71,14 +70,11 @@ def register(before: jax.Array, after: jax.Array, way: jax.Array) -> jax.Array:
     """v such that before(p − way₁·v(p)) = after(p + way₂·v(p)), `[M, H, W, 2]`, (dy, dx) in pixels.
 
     Args:
-      before, after: `[M, H, W, c]` in [0, 1].
+      before, after: `[M, H, W, c]` in [0, 1], H and W multiples of 8.
       way: `[M, 2, 1, 1, 1]`.
     """
-    height, width = before.shape[1:3]
-    coarsest = 2 ** (LEVELS - 1)
-    padding = [(0, 0), *((0, -size % coarsest) for size in (height, width)), (0, 0)]
-    levels = [(jnp.pad(before, padding, mode="edge"), jnp.pad(after, padding, mode="edge"))]
-    while len(levels) < LEVELS:
+    levels = [(before, after)]
+    while len(levels) < REGISTRATION_LEVELS:
         levels.append((half(levels[-1][0]), half(levels[-1][1])))
     flow = None
     for before, after in reversed(levels):
@@ -89,7 +85,7 @@ def register(before: jax.Array, after: jax.Array, way: jax.Array) -> jax.Array:
 
         flow = jax.lax.fori_loop(0, STEPS, step, flow)
     assert flow is not None
-    return flow[:, :height, :width]
+    return flow
 
 
 def gauss_newton_step(before: jax.Array, after: jax.Array, way: jax.Array, flow: jax.Array) -> jax.Array:

@@ -10,10 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from yogo_jax.model.back_projection import NOISE, ROUNDS, STRICTNESS, TOLERANCE
-from yogo_jax.model.registration import DAMPING, LEVELS, STEPS
+from yogo_jax.model.back_projection import FASTER, NOISE, ROUNDS, STRICTNESS, TOLERANCE
+from yogo_jax.model.config import REGISTRATION_LEVELS
+from yogo_jax.model.registration import DAMPING, STEPS
 from yogo_jax.torch_reference.bicubic import bicubic_down4, bicubic_up4
-from yogo_jax.torch_reference.blocks import conv, lrelu, pad_to_multiple, up2
+from yogo_jax.torch_reference.blocks import conv, lrelu, up2
 
 
 class Motion(NamedTuple):
@@ -52,9 +53,8 @@ class Registration(nn.Module):
 
 def register(before: Tensor, after: Tensor, back: float, ahead: float) -> Tensor:
     """v [B, 2, H, W] with before(p − back·v) = after(p + ahead·v), by Gauss-Newton steps from coarse to fine."""
-    height, width = before.shape[-2:]
-    pyramid = [(*pad_to_multiple(torch.stack((before, after), dim=1), 2 ** (LEVELS - 1)).unbind(1),)]
-    for _ in range(LEVELS - 1):
+    pyramid = [(before, after)]
+    for _ in range(REGISTRATION_LEVELS - 1):
         pyramid.append((F.avg_pool2d(pyramid[-1][0], 2), F.avg_pool2d(pyramid[-1][1], 2)))
     flow = None
     for x, y in reversed(pyramid):
@@ -69,7 +69,7 @@ def register(before: Tensor, after: Tensor, back: float, ahead: float) -> Tensor
             step = torch.stack((yx * rx - xx * ry, yx * ry - yy * rx), dim=1) / (yy * xx - yx * yx)[:, None]
             flow = around(flow + step.clamp(-1, 1))
     assert flow is not None
-    return flow[..., :height, :width]
+    return flow
 
 
 class View(NamedTuple):
@@ -84,7 +84,9 @@ def reconstruct(frames: Tensor, motion: Motion) -> Tensor:
     """Known frames [B, N, 3, H, W] → [B, N, 3, 4H, 4W], each by back-projection of itself and its neighbours."""
     frames = frames.detach()
     large = bicubic_up4(frames)
-    images = [back_project(large[:, k], frames[:, k], 1, views(2 * k, frames, motion)) for k in range(frames.shape[1])]
+    images = [
+        back_project(large[:, k], frames[:, k], 1, views(2 * k, frames, motion), 1.0) for k in range(frames.shape[1])
+    ]
     return torch.stack(images, dim=1)
 
 
@@ -93,7 +95,7 @@ def refine(images: Tensor, frames: Tensor, motion: Motion) -> Tensor:
     refined = []
     for t, image in enumerate(images.unbind(1)):
         frame = bicubic_down4(image) if t % 2 else frames[:, t // 2]
-        refined.append(back_project(image, frame, 1 - t % 2, views(t, frames, motion)))
+        refined.append(back_project(image, frame, 1 - t % 2, views(t, frames, motion), FASTER))
     return torch.stack(refined, dim=1)
 
 
@@ -108,7 +110,7 @@ def views(t: int, frames: Tensor, motion: Motion) -> list[View]:
     return found
 
 
-def back_project(image: Tensor, frame: Tensor, known: int, views: list[View]) -> Tensor:
+def back_project(image: Tensor, frame: Tensor, known: int, views: list[View], step: float) -> Tensor:
     """The image [B, 3, 4H, 4W] of a frame [B, 3, H, W], brought into agreement with it, if `known`, and with others."""
     trusts, flows = [], []
     for other, there, home in views:
@@ -120,7 +122,7 @@ def back_project(image: Tensor, frame: Tensor, known: int, views: list[View]) ->
         for view, trust, (there, home) in zip(views, trusts, flows, strict=True):
             rest = view.other - bicubic_down4(warp(image, home))
             lacking = lacking + trust * warp(up4(rest), there)
-        image = image + lacking / weight
+        image = image + step * lacking / weight
     return image
 
 

@@ -18,11 +18,11 @@ _BYTES_PER_FILTER = {"paper": 240, "light": 48}
 reconstruction, with `_BYTES_OF_IMAGE` beside them: 246 for YOGO-64 and 69 for a light network of 24 filters, images
 and all, at tiles of 128 pixels."""
 
-_BYTES_OF_MOTION = 600
-"""More of them for a pixel and output frame of a network that matches motion: 17,500 in all for the default model."""
+_BYTES_OF_MOTION = 700
+"""More of them for a pixel and output frame of a network that registers its frames: 18,300 for the default model."""
 
 _OVERLAP_OF_MOTION = 96
-"""Matching sees far, from the coarsest level of its pyramid: where a pattern repeats, 64 shared pixels show a seam."""
+"""Registration sees far, from the coarsest level of its pyramid."""
 
 _BYTES_OF_IMAGE = 16 * 3 * 4 * 4
 """The tile's result in float32, and steps on its way to 16 bits."""
