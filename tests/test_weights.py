@@ -50,7 +50,7 @@ def test_the_packaged_model_is_small_and_whole():
     assert path.stat().st_size < 3e6
     config, read = weights.load_weights()
     assert sum(leaf.size for leaf in jax.tree.leaves(read)) <= 1e6
-    assert config.image_skip == "interpolate"
+    assert config.image_skip == "reconstruct"
 
 
 def test_a_damaged_packaged_model_is_refused(tmp_path, monkeypatch):

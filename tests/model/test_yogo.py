@@ -16,7 +16,7 @@ from yogo_jax.errors import UserError
 from yogo_jax.info import cost
 from yogo_jax.model import YOGO, YOGOConfig, recurrent
 from yogo_jax.model.registration import Motion
-from yogo_jax.model.yogo import blend
+from yogo_jax.model.yogo import between
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 TINY = YOGOConfig(filters=8, groups=2, fe_blocks=1, frb_backward=1, frb_forward=1, hfbs=1, pyramid_levels=2)
@@ -173,7 +173,7 @@ def test_a_skip_with_motion_takes_made_frames_from_where_it_leads():
     still = frames(1, 1, 8, 12)
     x = jnp.concatenate([still, jnp.roll(still, 2, axis=3)], axis=1)  # two pixels to the right
     flow = jnp.zeros((1, 3, 8, 12, 2)).at[..., 1].set(1.0)
-    made = blend(imaging.upscale(x), Motion(flow, -flow, jnp.full((1, 1, 8, 12, 1), 0.3)))[0, 1]
+    made = between(imaging.upscale(x), Motion(flow, -flow, jnp.full((1, 1, 8, 12, 1), 0.3)))[0, 1]
     expected = imaging.upscale(jnp.roll(still, 1, axis=3))[0, 0]
     np.testing.assert_allclose(made[:, 16:-16], expected[:, 16:-16], atol=1e-5)
 

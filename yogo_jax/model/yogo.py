@@ -94,7 +94,7 @@ class YOGO(nn.Module):
                 self.sow("motion", "flow", jnp.stack([motion.to_next, motion.to_last], axis=2))
         if config.image_skip != "none":
             large = imaging.upscale(frames) if reconstructed is None else reconstructed[:, :, : 4 * height, : 4 * width]
-            skip = blend(large, motion)
+            skip = between(large, motion)
             image = image + skip
             structure = None if structure is None else structure + skip
         if reconstructed is not None and motion is not None and not auxiliary:
@@ -112,7 +112,7 @@ def one_by_one(module: nn.Module, x: jax.Array, remat: bool) -> jax.Array:
     return nn.scan(step, variable_broadcast="params", split_rngs={"params": False})(module, None, x)[1]
 
 
-def blend(large: jax.Array, motion: Motion | None = None) -> jax.Array:
+def between(large: jax.Array, motion: Motion | None = None) -> jax.Array:
     """Known frames of four times the size, and the mean of its two neighbours for each missing one.
 
     `[B, N, 4H, 4W, 3]` → `[B, 2N−1, 4H, 4W, 3]`: of bicubic ×4 it is the classical baseline. With a motion, `[…, H, W,
