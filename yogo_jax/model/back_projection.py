@@ -31,7 +31,7 @@ def reconstruct(frames: jax.Array, motion: Motion) -> jax.Array:
 
 def refine(images: jax.Array, frames: jax.Array, motion: Motion) -> jax.Array:
     """All frames `[B, 2N−1, 4H, 4W, 3]`, known and made, brought into agreement with the known `[B, N, H, W, 3]`."""
-    frames = frames.astype(jnp.float32)
+    images, frames = jax.lax.stop_gradient((images, frames.astype(jnp.float32)))
     made = images[:, 1::2]
     views = jax.tree.map(interleave, known_views(frames, motion), made_views(imaging.downscale(made), frames, motion))
     return back_project(images, views, FASTER)

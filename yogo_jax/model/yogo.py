@@ -43,8 +43,7 @@ class YOGO(nn.Module):
 
         Args:
           frames: `[B, N, H, W, 3]` RGB in [0, 1], N ≥ 2, any H and W.
-          auxiliary: make the structure and detail images as well, for the loss and for looking at; and leave the image
-            as it is before its last back-projection.
+          auxiliary: make the structure and detail images as well, for the loss and for looking at.
 
         What motion it finds of each frame to the next and to the last, (dy, dx) in pixels, is sown into the
         collection `motion` as `flow`, `[B, 2N−1, 2, H, W, 2]`.
@@ -97,8 +96,8 @@ class YOGO(nn.Module):
             skip = between(large, motion)
             image = image + skip
             structure = None if structure is None else structure + skip
-        if reconstructed is not None and motion is not None and not auxiliary:
-            image = back_projection.refine(image, frames, motion)
+        if reconstructed is not None and motion is not None:
+            image = image + back_projection.refine(image, frames, motion) - jax.lax.stop_gradient(image)
         return Output(image, structure, detail) if auxiliary else Output(image)
 
 

@@ -93,8 +93,8 @@ class YOGO(Reconstruction):
             skip = between(large) if motion is None else along(large, motion)
             image = image + skip
             structure = None if structure is None else structure + skip
-        if self.config.image_skip == "reconstruct" and motion is not None and not auxiliary:
-            image = refine(image, frames, motion)
+        if self.config.image_skip == "reconstruct" and motion is not None:
+            image = image + (refine(image.detach(), frames, motion) - image).detach()
         return Output(image, structure, detail)
 
     def stages(self, frames: Tensor) -> dict[str, Tensor]:
