@@ -7,7 +7,6 @@ known and over made frames, and the alternation: by how much made frames are les
 """
 
 import argparse
-from itertools import islice
 from pathlib import Path
 
 import jax
@@ -17,7 +16,7 @@ import scipy.ndimage
 from yogo_jax import imaging
 from yogo_jax.evaluation.clips import find_clips
 from yogo_jax.evaluation.models import BASELINES, Model, network
-from yogo_jax.evaluation.protocol import KNOWN, Window, windows
+from yogo_jax.evaluation.protocol import KNOWN, Window, first_windows
 
 
 def sharpness(frames: np.ndarray) -> np.ndarray:
@@ -41,10 +40,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="default: the packaged model")
     parser.add_argument("--windows", type=int, default=2, help="of seven frames, of each clip (default 2)")
     args = parser.parse_args()
-    clips = [
-        [window for window in islice(windows(clip), args.windows) if isinstance(window, Window)]
-        for clip in find_clips("folder", args.clips).clips
-    ]
+    clips = [first_windows(clip, args.windows) for clip in find_clips("folder", args.clips).clips]
     clips = [clip for clip in clips if clip]
     models = [network(args.weights), BASELINES["blend"]]
     print(f"{'':32} {'known':>7} {'made':>7} {'alternation':>12}")

@@ -8,7 +8,6 @@ gains nothing in the last column.
 """
 
 import argparse
-from itertools import islice
 from pathlib import Path
 
 import jax
@@ -18,7 +17,7 @@ from yogo_jax import imaging
 from yogo_jax.evaluation.clips import find_clips
 from yogo_jax.evaluation.metrics import frame_scores
 from yogo_jax.evaluation.models import Model, network
-from yogo_jax.evaluation.protocol import Window, windows
+from yogo_jax.evaluation.protocol import Window, first_windows
 
 FRAME = 1  # of the known ones
 
@@ -45,8 +44,7 @@ def main() -> None:
     model = network(args.weights)
     print(f"{'':24} {'bicubic':>8} {'alone':>8} {'among neighbours':>17}")
     for clip in find_clips("folder", args.clips).clips:
-        chosen = [window for window in islice(windows(clip), args.windows) if isinstance(window, Window)]
-        if chosen:
+        if chosen := first_windows(clip, args.windows):
             bicubic, alone, among = with_and_without(model, chosen)
             name = chosen[0].clip
             print(f"{name:24.24} {bicubic:8.2f} {alone:8.2f} {among:8.2f} {among - alone:+8.2f}", flush=True)

@@ -9,7 +9,7 @@ from yogo_jax.evaluation.baselines import trilinear
 from yogo_jax.evaluation.clips import Clip, find_clips
 from yogo_jax.evaluation.evaluate import Runner, evaluate
 from yogo_jax.evaluation.models import BASELINES
-from yogo_jax.evaluation.protocol import KNOWN, End, Window, windows
+from yogo_jax.evaluation.protocol import KNOWN, End, Window, first_windows, windows
 
 
 def numbered(count):
@@ -36,6 +36,11 @@ def test_every_frame_counts_once_and_is_the_first_windows(count):
         np.testing.assert_array_equal(window.frames[:, 0, 0, 0], np.arange(window.start, window.start + 7))
         counted += list(window.frames[window.counts, 0, 0, 0])
     assert counted == list(range(count))
+
+
+@pytest.mark.parametrize(("frames", "count", "starts"), [(6, 2, []), (14, 2, [0, 6]), (7, 2, [0])])
+def test_a_look_at_the_first_windows_takes_those_that_are_there(frames, count, starts):
+    assert [window.start for window in first_windows(numbered(frames), count)] == starts
 
 
 def test_a_window_gives_its_even_frames():

@@ -8,6 +8,7 @@ makes all 7. Every frame of the clip counts once: a frame of two windows is the 
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -68,6 +69,11 @@ def windows(clip: Clip) -> Iterator[Window | End]:
     if count > covered:
         yield _window(clip, recent, count, covered)
     yield End(clip.name)
+
+
+def first_windows(clip: Clip, count: int) -> list[Window]:
+    """At most so many windows of a clip; none of one that is too short."""
+    return [window for window in islice(windows(clip), count) if isinstance(window, Window)]
 
 
 def _cropped(clip: Clip, frame: np.ndarray) -> np.ndarray:
