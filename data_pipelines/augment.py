@@ -36,10 +36,15 @@ class Augment(grain.transforms.RandomMap):
     shrink_fraction: float = 0.0
 
     def random_map(self, element: Clip, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        frames = element.frames
-        if rng.random() < self.shrink_fraction:
-            frames = _shrunk_part(frames, self.patch, rng)
-        corner = _random_corner([side // imaging.SCALE for side in frames.shape[1:3]], self.patch, rng)
+        frames, scale = element.frames, imaging.SCALE
+        sides = frames.shape[1:3]
+        large = all(side >= _SHRINK * scale * size for side, size in zip(sides, self.patch, strict=True))
+        if rng.random() < self.shrink_fraction and large:
+            scale *= _SHRINK
+        corner = _random_corner([side // scale for side in sides], self.patch, rng)
+        if scale > imaging.SCALE:
+            around, (rows, columns) = _around(frames, corner, self.patch, 2 * _MARGIN, scale)
+            frames, corner = imaging.low_resolution(around, _SHRINK), (rows.start, columns.start)
         if self.time_reversal and rng.random() < 0.5:
             frames = frames[::-1]
         crf = int(rng.integers(self.codec_crf[0], self.codec_crf[1], endpoint=True))
@@ -48,20 +53,6 @@ class Augment(grain.transforms.RandomMap):
         symmetry = mirrored, upside_down, transposed and self.patch[0] == self.patch[1]
         turned = {name: turn(images, *symmetry) for name, images in example.items()}
         return {name: np.ascontiguousarray(images) for name, images in turned.items()}
-
-
-def _shrunk_part(frames: np.ndarray, patch: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """A random part of frames [T, H, W, 3] at half the size, larger than the patch; frames too small as they are."""
-    scale = _SHRINK * imaging.SCALE
-    sides = [side // scale for side in frames.shape[1:3]]
-    if any(side < size for side, size in zip(sides, patch, strict=True)):
-        return frames
-    parts = [min(side, size + 2 * _MARGIN) for side, size in zip(sides, patch, strict=True)]
-    rows, columns = (
-        slice(scale * first, scale * (first + size))
-        for first, size in zip(_random_corner(sides, parts, rng), parts, strict=True)
-    )
-    return imaging.low_resolution(frames[:, rows, columns], _SHRINK)
 
 
 def _random_corner(sides: Sequence[int], patch: Sequence[int], rng: np.random.Generator) -> tuple[int, int]:
@@ -92,13 +83,12 @@ def cut(
 
 
 def _around(
-    frames: np.ndarray, corner: tuple[int, int], patch: tuple[int, int], margin: int
+    frames: np.ndarray, corner: tuple[int, int], patch: tuple[int, int], margin: int, scale: int = imaging.SCALE
 ) -> tuple[np.ndarray, list[slice]]:
     """The part of frames [T, H, W, 3] within `margin` of a patch, and the patch's rows and columns in it.
 
-    Corner, patch, margin and slices are in low-resolution pixels.
+    Corner, patch, margin and slices are in low-resolution pixels, of `scale` pixels of the frames each.
     """
-    scale = imaging.SCALE
     outer = [
         slice(max(0, first - margin), min(side // scale, first + size + margin))
         for first, size, side in zip(corner, patch, frames.shape[1:3], strict=True)
