@@ -48,8 +48,6 @@ PAPER = {
 }
 """Fields of kind rather than size, as the paper's network has them."""
 
-INTERPOLATED = {"image_skip": "interpolate"}
-
 
 def paper_tables(model: YOGOConfig) -> dict[str, dict[str, dict[str, Any]]]:
     """The variants of the paper, around a complete model of any size.
@@ -57,8 +55,11 @@ def paper_tables(model: YOGOConfig) -> dict[str, dict[str, dict[str, Any]]]:
     Table 4 divides the model's own number of fusion residual blocks; Figure 9 goes up to its own number of HFBs.
     """
     blocks = model.frb_backward + model.frb_forward
-    reconstructs = model.image_skip == "reconstruct"
     splits = sorted({round(blocks * share / 5) for share in range(6)} | {model.frb_backward})
+    departures = {f"{name}={value}": {name: value} for name, value in PAPER.items() if getattr(model, name) != value}
+    if model.image_skip == "reconstruct":  # without a motion there is nothing to reconstruct along
+        interpolated = {"image_skip": "interpolate"}
+        departures |= {"motion=none": interpolated | {"motion": "none"}, "no reconstruction": interpolated}
     return {
         "Table 3": {
             "Model (a)": {"interaction": "backward_only", "fusion": "direct"},
@@ -76,16 +77,7 @@ def paper_tables(model: YOGOConfig) -> dict[str, dict[str, dict[str, Any]]]:
         },
         "Loss": {"image": {"auxiliary_heads": False}, "image+structure+detail": {}},
         "Figure 9": {f"{n} HFB": {"hfbs": n} for n in range(1, model.hfbs + 1)},
-        "Departures": {
-            "as it is": {},
-            **{f"{name}={value}": {name: value} for name, value in PAPER.items() if getattr(model, name) != value},
-            # Without a motion there is nothing to reconstruct along.
-            **(
-                {"motion=none": INTERPOLATED | {"motion": "none"}, "no reconstruction": INTERPOLATED}
-                if reconstructs
-                else {}
-            ),
-        },
+        "Departures": {"as it is": {}} | departures,
     }
 
 

@@ -24,7 +24,7 @@ CONFIGS: dict[str, ModelConfig] = {
     "zooming_slow_mo": ZoomingSlowMoConfig(filters=8, groups=4, fe_blocks=1, recon_blocks=1),
     "tmnet": TMNetConfig(filters=8, groups=4, fe_blocks=1, recon_blocks=1, moments=(0.3,)),
 }
-HEADS = ("image", "structure", "detail")
+HEADS = ("image", "structure", "detail", "unrefined")
 
 
 def formula(name: str, shape: tuple[int, ...]) -> np.ndarray:

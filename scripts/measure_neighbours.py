@@ -8,6 +8,7 @@ gains nothing in the last column.
 """
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -16,15 +17,14 @@ import numpy as np
 from yogo_jax import imaging
 from yogo_jax.evaluation.clips import find_clips
 from yogo_jax.evaluation.metrics import frame_scores
-from yogo_jax.evaluation.models import Model, network
+from yogo_jax.evaluation.models import network
 from yogo_jax.evaluation.protocol import Window, first_windows
 
 FRAME = 1  # of the known ones
 
 
-def with_and_without(model: Model, clip: list[Window]) -> np.ndarray:
-    """PSNR of bicubic, alone, and among neighbours, mean over windows: [3]."""
-    apply = jax.jit(lambda frames: model.apply(model.parameters, frames))
+def with_and_without(apply: Callable[[np.ndarray], jax.Array], clip: list[Window]) -> np.ndarray:
+    """PSNR of bicubic, of `apply` to copies, and of `apply` to neighbours, mean over windows: [3]."""
     found = []
     for window in clip:
         frames = imaging.low_resolution(window.frames[::2]) / np.float32(255)
@@ -42,10 +42,11 @@ def main() -> None:
     parser.add_argument("--windows", type=int, default=2, help="of seven frames, of each clip (default 2)")
     args = parser.parse_args()
     model = network(args.weights)
+    apply = jax.jit(lambda frames: model.apply(model.parameters, frames))
     print(f"{'':24} {'bicubic':>8} {'alone':>8} {'among neighbours':>17}")
     for clip in find_clips("folder", args.clips).clips:
         if chosen := first_windows(clip, args.windows):
-            bicubic, alone, among = with_and_without(model, chosen)
+            bicubic, alone, among = with_and_without(apply, chosen)
             name = chosen[0].clip
             print(f"{name:24.24} {bicubic:8.2f} {alone:8.2f} {among:8.2f} {among - alone:+8.2f}", flush=True)
 

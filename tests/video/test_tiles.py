@@ -49,7 +49,7 @@ def test_tiled_equals_whole(bicubic, dtype, height, width):
 
 
 def test_a_flat_tile_beside_a_busy_one_with_the_packaged_weights():
-    """Matching sees far, and gates average over a tile: sky beside a city is not what it is alone."""
+    """Registration sees far, and gates average over a tile: sky beside a city is not what it is alone."""
     network = load_network()
     busy = [frame.image for _, frame in zip(range(network.frames), VideoReader(CITY), strict=False)]
     frames = [np.full((48, 224, 3), (150, 190, 230), np.uint8) for _ in busy]

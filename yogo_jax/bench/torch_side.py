@@ -97,7 +97,9 @@ def _train(network: Callable, optimiser: torch.optim.Optimizer, x: torch.Tensor,
     """The targets are the images' own, their structure and their detail; only heads that are there count."""
     width = OptimConfig().charbonnier_width
     loss = torch.zeros(())
-    for image, target in zip(network(x, auxiliary=True), targets, strict=True):
+    output = network(x, auxiliary=True)
+    own = output.image if output.unrefined is None else output.unrefined
+    for image, target in zip((own, output.structure, output.detail), targets, strict=True):
         if image is not None:
             loss = loss + torch.sqrt((image - target[:, : image.shape[1]]) ** 2 + width**2).mean()
     optimiser.zero_grad()

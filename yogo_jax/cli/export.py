@@ -18,7 +18,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=int,
         nargs=2,
         metavar=("HEIGHT", "WIDTH"),
-        help="size of the LR frames; StableHLO may leave it open (default: any multiple of 4), ONNX has to have it",
+        help="size of the LR frames; StableHLO may leave it open (default: any multiple of 4, of 8 in networks that "
+        "register frames), ONNX has to have it",
     )
 
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from yogo_jax import imaging
 from yogo_jax.model.registration import Motion, box, interleave, slopes, warp
 from yogo_jax.ops.memory import laid_down
-from yogo_jax.ops.resample import up2
+from yogo_jax.ops.resample import up4
 
 ROUNDS = 4
 FASTER = 1.5  # over-relaxation where no network follows: more detail in as many rounds
@@ -90,8 +90,8 @@ def back_project(images: jax.Array, views: Views, step: float) -> jax.Array:
     def one(inputs: tuple[jax.Array, Views]) -> jax.Array:
         """One frame, `[4H, 4W, 3]`: what it takes on the way is many times its size."""
         image, view = inputs
-        share = view.exists * agreement(jnp.stack([view.frame] * 2), view.neighbours, view.there, view.home, view.known)
-        share, there, home = enlarged(share), 4 * enlarged(view.there), 4 * enlarged(view.home)
+        share = view.exists * agreement(view.frame[None], view.neighbours, view.there, view.home, view.known)
+        share, there, home = up4(share), 4 * up4(view.there), 4 * up4(view.home)
         # What is added of the frame itself and of its neighbours; sums over an axis of two are slow in XLA:CPU.
         whole = (1 + share[0] + share[1]) / step
         own, next_, last = (jnp.broadcast_to(x / whole, image.shape) for x in (view.known, share[0], share[1]))
@@ -122,8 +122,3 @@ def agreement(
     slope = (dy**2 + dx**2).sum(axis=-1, keepdims=True)
     missed = ((there + warp(home, there)) ** 2).sum(axis=-1, keepdims=True)
     return jnp.exp(-STRICTNESS * box(squared) / (box(slope) + NOISE) - missed / (TOLERANCE * (1 + known) / 2) ** 2)
-
-
-def enlarged(x: jax.Array) -> jax.Array:
-    """Bilinear ×4."""
-    return up2(up2(x))

@@ -67,7 +67,7 @@ class YOGOConfig:
         of its two neighbours for a frame to be made, and the structure head's likewise; their last convolutions
         then start at zero. "reconstruct" has the known frames reconstructed from their neighbours, too
         (`back_projection`) instead of bicubic ×4, shows the features what that added, and brings the image into
-        agreement with all known frames once more, past which gradients go straight; it takes `motion`.
+        agreement with all known frames once more, after training's loss; it takes `motion`.
       motion: "registered" finds the motion between neighbouring frames by registering them (`Registration`), and
         samples along it the neighbours of a frame to be made, for its features and the skip, and the states before
         their DFU (flow-guided alignment, as in BasicVSR++). A small network learns little motion otherwise.

@@ -6,7 +6,7 @@ on one side: p in it, p ± 2v in the other. Gauss-Newton steps find v, from coar
 
     known frames ─▶ pyramid ─▶ coarsest level: v = 0, steps ─▶ next level: 2v, steps ─▶ … ─▶ v
 
-There is nothing in it to be trained, and no gradient goes through it.
+The motion has nothing to be trained, and no gradient goes through it. Learned is how much of each neighbour is taken.
 """
 
 from collections.abc import Sequence

@@ -18,18 +18,20 @@ from yogo_jax.model.hfm import HFM, DirectFusion
 from yogo_jax.model.recon import Recon
 from yogo_jax.model.recurrent import BackwardRecurrence, ForwardRecurrence
 from yogo_jax.model.registration import Motion, Registration, interleave, warp
-from yogo_jax.ops.resample import up2
+from yogo_jax.ops.resample import up4
 
 
 class Output(NamedTuple):
     """What the network makes, RGB, float32, `[B, 2N−1, 4H, 4W, 3]` each, not clamped.
 
-    `structure` and `detail` are None unless asked for, and in networks without them.
+    `structure`, `detail` and `unrefined` are None unless asked for, and in networks without them. `unrefined` is what
+    the heads made of the image, before `back_projection.refine`: the one to be trained, as no gradient goes past that.
     """
 
     image: jax.Array
     structure: jax.Array | None = None
     detail: jax.Array | None = None
+    unrefined: jax.Array | None = None
 
 
 class YOGO(nn.Module):
@@ -43,10 +45,7 @@ class YOGO(nn.Module):
 
         Args:
           frames: `[B, N, H, W, 3]` RGB in [0, 1], N ≥ 2, any H and W.
-          auxiliary: make the structure and detail images as well, for the loss and for looking at.
-
-        What motion it finds of each frame to the next and to the last, (dy, dx) in pixels, is sown into the
-        collection `motion` as `flow`, `[B, 2N−1, 2, H, W, 2]`.
+          auxiliary: give the images beside `image` as well, for the loss and for looking at.
 
         Raises:
           ValueError: frames of another rank, or fewer than two.
@@ -72,7 +71,7 @@ class YOGO(nn.Module):
         batch, count = features.shape[:2]
         b_f_features = [y.reshape(-1, *y.shape[2:]) for y in (*states, features)]
 
-        def reconstruct(x: jax.Array, name: str) -> jax.Array:
+        def head(x: jax.Array, name: str) -> jax.Array:
             recon = Recon(config, zero_last=name != "detail" and config.image_skip != "none", name=f"recon_{name}")
             # The widest features of the network are here: one frame at a time, unless gradients are to keep them.
             at_once = self.is_initializing() or (auxiliary and not config.remat)
@@ -81,24 +80,23 @@ class YOGO(nn.Module):
 
         structure = detail = None
         if config.fusion == "direct":
-            image = reconstruct(DirectFusion(config, name="fusion")(*b_f_features), "image")
+            image = head(DirectFusion(config, name="fusion")(*b_f_features), "image")
         else:
             b, f, features = HFM(config, name="hfm")(*b_f_features)
-            image = reconstruct(features, "image")
+            image = head(features, "image")
             if config.auxiliary_heads and (auxiliary or self.is_initializing()):
-                structure, detail = reconstruct(b, "structure"), reconstruct(f, "detail")
+                structure, detail = head(b, "structure"), head(f, "detail")
         if motion is not None:
             motion = Motion(*(x[:, :, :height, :width].astype(jnp.float32) for x in motion))
-            if not self.is_initializing():
-                self.sow("motion", "flow", jnp.stack([motion.to_next, motion.to_last], axis=2))
         if config.image_skip != "none":
             large = imaging.upscale(frames) if reconstructed is None else reconstructed[:, :, : 4 * height, : 4 * width]
             skip = between(large, motion)
             image = image + skip
             structure = None if structure is None else structure + skip
+        unrefined = None
         if reconstructed is not None and motion is not None:
-            image = image + back_projection.refine(image, frames, motion) - jax.lax.stop_gradient(image)
-        return Output(image, structure, detail) if auxiliary else Output(image)
+            unrefined, image = image, back_projection.refine(image, frames, motion)
+        return Output(image, structure, detail, unrefined) if auxiliary else Output(image)
 
 
 def one_by_one(module: nn.Module, x: jax.Array, remat: bool) -> jax.Array:
@@ -124,8 +122,8 @@ def between(large: jax.Array, motion: Motion | None = None) -> jax.Array:
     def made(inputs: tuple[jax.Array, ...]) -> jax.Array:
         """One frame, `[4H, 4W, 3]`: what it takes on the way is many times its size."""
         before, after, to_last, to_next, weight = (x[None] for x in inputs)
-        weight = up2(up2(weight))
-        before, after = warp(before, 4 * up2(up2(to_last))), warp(after, 4 * up2(up2(to_next)))
+        before, after = warp(before, 4 * up4(to_last)), warp(after, 4 * up4(to_next))
+        weight = up4(weight)
         return (weight * before + (1 - weight) * after)[0]
 
     inputs = before, after, motion.to_last[:, 1::2], motion.to_next[:, 1::2], motion.weight

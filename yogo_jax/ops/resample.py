@@ -1,4 +1,4 @@
-"""Doubling of feature maps: bilinear, and by pixel shuffle."""
+"""Enlarging feature maps: bilinear, and by pixel shuffle."""
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,11 @@ def up2(x: jax.Array) -> jax.Array:
         pair = jnp.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], axis + 1)
         x = pair.reshape(*x.shape[:axis], 2 * size, *x.shape[axis + 1 :])
     return x
+
+
+def up4(x: jax.Array) -> jax.Array:
+    """Bilinear ×4: `[B, H, W, C]` → `[B, 4H, 4W, C]`."""
+    return up2(up2(x))
 
 
 def pixel_shuffle(x: jax.Array, factor: int) -> jax.Array:

@@ -79,7 +79,8 @@ class TMNet(nn.Module):
 
     @nn.compact
     def __call__(self, frames: jax.Array, auxiliary: bool = False) -> Output:
-        """frames `[B, N, H, W, 3]`, RGB in [0, 1], N ≥ 2 → `[B, T, 4H, 4W, 3]`; there is nothing auxiliary.
+        """frames `[B, N, H, W, 3]`, RGB in [0, 1], N ≥ 2 → `[B, T, 4H, 4W, 3]`; `auxiliary` says that gradients
+        will be asked for; there is nothing else to it.
 
         T is (N − 1)(K + 1) + 1 with K moments.
         """

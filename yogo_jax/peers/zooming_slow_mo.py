@@ -19,7 +19,9 @@ class ZoomingSlowMo(nn.Module):
 
     @nn.compact
     def __call__(self, frames: jax.Array, auxiliary: bool = False) -> Output:
-        """frames `[B, N, H, W, 3]`, RGB in [0, 1], N ≥ 2 → `[B, 2N−1, 4H, 4W, 3]`; there is nothing auxiliary."""
+        """frames `[B, N, H, W, 3]`, RGB in [0, 1], N ≥ 2 → `[B, 2N−1, 4H, 4W, 3]`; `auxiliary` says that gradients
+        will be asked for; there is nothing else to it.
+        """
         levels = Extraction(self.config, name="fe")(frames)
         made = Between(self.config.blocks, name="between")(*pairs(levels))
         features = BidirectionalConvLSTM(self.config, name="lstm")(weave(levels[0], [made]))

@@ -7,11 +7,12 @@ from torch import Tensor, nn
 
 
 class Output(NamedTuple):
-    """Frames [B, T, 3, 4H, 4W], not clamped; structure and detail only with `auxiliary=True`."""
+    """Frames [B, T, 3, 4H, 4W], not clamped; the others only with `auxiliary=True`."""
 
     image: Tensor
     structure: Tensor | None = None
     detail: Tensor | None = None
+    unrefined: Tensor | None = None
 
 
 def conv(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Conv2d:

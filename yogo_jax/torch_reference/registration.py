@@ -118,15 +118,15 @@ def back_project(image: Tensor, frame: Tensor, known: int, views: list[View], st
         flows.append((4 * up2(up2(there)), 4 * up2(up2(home))))
     weight = sum(trusts, start=torch.ones_like(image[:, :1]))
     for _ in range(ROUNDS):
-        lacking = known * up4(frame - bicubic_down4(image))
+        lacking = known * enlarge(frame - bicubic_down4(image))
         for view, trust, (there, home) in zip(views, trusts, flows, strict=True):
             rest = view.other - bicubic_down4(warp(image, home))
-            lacking = lacking + trust * warp(up4(rest), there)
+            lacking = lacking + trust * warp(enlarge(rest), there)
         image = image + step * lacking / weight
     return image
 
 
-def up4(x: Tensor) -> Tensor:
+def enlarge(x: Tensor) -> Tensor:
     """Bicubic, of [B, 3, H, W]."""
     return bicubic_up4(x[:, None])[:, 0]
 

@@ -93,9 +93,10 @@ class YOGO(Reconstruction):
             skip = between(large) if motion is None else along(large, motion)
             image = image + skip
             structure = None if structure is None else structure + skip
+        unrefined = None
         if self.config.image_skip == "reconstruct" and motion is not None:
-            image = image + (refine(image.detach(), frames, motion) - image).detach()
-        return Output(image, structure, detail)
+            unrefined, image = image, refine(image.detach(), frames, motion)
+        return Output(image, structure, detail, unrefined if auxiliary else None)
 
     def stages(self, frames: Tensor) -> dict[str, Tensor]:
         """Features [B, T, C, H, W] after each box of the network, by the box's name in Flax: for comparisons."""

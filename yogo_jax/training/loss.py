@@ -26,7 +26,8 @@ def loss_terms(output: Output, ground_truth: jax.Array, width: float) -> dict[st
       width: w of the Charbonnier distance, in units of [0, 1].
     """
     ground_truth = to_float(ground_truth)
-    terms = {"image": charbonnier(output.image, ground_truth, width)}
+    image = output.image if output.unrefined is None else output.unrefined
+    terms = {"image": charbonnier(image, ground_truth, width)}
     if output.structure is not None and output.detail is not None:
         structure, detail = structure_and_detail(ground_truth)
         terms["structure"] = charbonnier(output.structure, structure, width)
