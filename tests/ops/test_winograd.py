@@ -29,12 +29,22 @@ def strips(request, monkeypatch):
 
 
 @pytest.mark.usefixtures("strips")
-@pytest.mark.parametrize("shape", [(2, 5, 7, 3, 4), (1, 1, 1, 2, 3), (1, 6, 4, 5, 2), (2, 3, 2, 1, 1), (1, 2, 9, 2, 2)])
+@pytest.mark.parametrize("shape", [(2, 5, 7, 3, 4), (1, 1, 1, 2, 3), (1, 8, 4, 5, 2), (2, 3, 2, 1, 1), (1, 9, 9, 2, 2)])
 def test_values_and_kernel_gradients(shape):
     x, kernel, g = case(*shape)
     y, vjp = jax.vjp(lambda kernel: direct(x, kernel), kernel)
     np.testing.assert_allclose(winograd.winograd(x, kernel), y, atol=2e-5)
     np.testing.assert_allclose(winograd.winograd_kernel_gradient(x, g), vjp(g)[0], atol=1e-4)
+
+
+@pytest.mark.parametrize("rows", [12, 13])
+def test_several_rows_of_patches_make_a_strip(rows, monkeypatch):
+    x, kernel, g = case(2, rows, 6, 3, 4)
+    monkeypatch.setattr(winograd, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(winograd, "STRIP_BYTES", 2 * 36 * 2 * (3 + 4) * 4)  # two rows: not of an odd number
+    np.testing.assert_allclose(winograd.winograd(x, kernel), direct(x, kernel), atol=2e-5)
+    expected = jax.vjp(lambda kernel: direct(x, kernel), kernel)[1](g)[0]
+    np.testing.assert_allclose(winograd.winograd_kernel_gradient(x, g), expected, atol=1e-4)
 
 
 def test_conv2d_uses_it_on_cpu_where_it_pays_and_gives_the_same():

@@ -1,19 +1,21 @@
-"""3×3 convolution with 16 multiplications for four results instead of 36: Winograd's F(2×2, 3×3), for CPUs.
+"""3×3 convolution with 36 multiplications for 16 results instead of 144: Winograd's F(4×4, 3×3), for CPUs.
 
-Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016. Two neighbouring results of a
-three-tap filter take six products; written as
+Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016. A product of polynomials follows from
+its values at as many points as it has coefficients; transposed, that is a three-tap filter whose m neighbouring results
+take m + 2 products instead of 3m, of sums of the inputs with sums of the taps:
 
-    y = Aᵀ [(G w) ⊙ (Bᵀ x)],   Bᵀ = 1  0 −1  0     G = 1  0  0     Aᵀ = 1  1  1  0
-                                    0  1  1  0         ½  ½  ½          0  1 −1 −1
-                                    0 −1  1  0         ½ −½  ½
-                                    0  1  0 −1         0  0  1
+    y = Aᵀ [(G w) ⊙ (Bᵀ x)],
 
-they take four, of sums of the four inputs with sums of the taps. Done along both axes, a 4×4 patch of x gives 2×2
-results from 16 products; summed over channels, each of the 16 is one matrix product over all patches. Rounding
-stays that of the plain sum: every entry of the matrices is 0, ±1 or ±½.
+where A and G evaluate at the points and B interpolates between them. Done along both axes, a 6×6 patch of x gives 4×4
+results from 36 products; summed over channels, each of the 36 is one matrix product over all patches.
 
-The sums cost memory traffic that few channels do not pay back: `pays` is what was measured (docs/performance.md).
+Points decide on the rounding: of 0, ±√½, ±√2 and ∞, no power of which is far from one, it is 1.7e-6 of the results'
+scale with 64 channels, where the plain sum's is 0.8e-6. The sums cost memory traffic that few channels do not pay
+back: `pays` is what was measured (docs/performance.md).
 """
+
+import functools
+import operator
 
 import jax
 import jax.numpy as jnp
@@ -22,12 +24,26 @@ from jax import lax
 
 from yogo_jax.ops.memory import laid_down
 
-_G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], np.float32)
-
-WHOLE_BYTES, STRIP_BYTES = 1 << 25, 1 << 24
+WHOLE_BYTES, STRIP_BYTES = 1 << 24, 1 << 23
 """Transformed patches and products up to the first are worked off at once, more of them in strips of the second
-(measured): small enough for a shared cache, and long enough for products that XLA:CPU gives to several threads, which
-begin at some thousand patches."""
+(measured): what stays in a shared cache."""
+
+
+def _matrices(*points: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Bᵀ `[m + 2, m + 2]`, G `[m + 2, 3]` and Aᵀ `[m, m + 2]`, of m + 1 points and ∞, the leading coefficient."""
+    size = len(points) - 1
+    b, g, a = np.zeros((size + 2, size + 2)), np.zeros((size + 2, 3)), np.zeros((size, size + 2))
+    for i, point in enumerate(points):
+        others = [other for other in points if other != point]
+        b[i, :-1] = np.poly(others)[::-1]
+        g[i] = point ** np.arange(3) / np.prod(np.subtract(point, others))
+        a[:, i] = point ** np.arange(size)
+    b[-1], g[-1, -1], a[-1, -1] = np.poly(points)[::-1], 1, 1
+    return b.round(12), g, a
+
+
+_B, _G, _A = _matrices(0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5))
+TILE = len(_A)
 
 
 def pays(x: jax.Array, kernel: jax.Array) -> bool:
@@ -43,117 +59,92 @@ def pays(x: jax.Array, kernel: jax.Array) -> bool:
 def winograd(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """x `[B, H, W, C]`, kernel `[3, 3, C, K]` → `[B, H, W, K]`, stride 1 and one zero around, float32."""
     batch, height, width, _ = x.shape
-    transformed = _transformed(kernel)
+    transformed = [jnp.stack(_times(_G, list(row))) for row in _times(_G, list(kernel))]  # G w Gᵀ
     strips = _Strips(x, kernel.shape[3])
-    x = _padded(x, strips)
+    x = strips.padded(x, around=1)
+
+    def put(at: jax.Array, y: jax.Array) -> jax.Array:
+        for i, rows in enumerate(_results(strips.cut(x, at, around=1), transformed)):
+            start = at // strips.count, strips.rows * (at % strips.count), i, 0, 0
+            y = lax.dynamic_update_slice(y, rows[:, :, None], start)
+        return y
+
     if strips.needed:
-        y = lax.map(lambda at: _results(strips.cut(x, at, around=2), transformed)[0], strips.positions(batch))
+        shape = batch, strips.rows * strips.count, TILE, TILE * strips.columns, kernel.shape[3]
+        y = lax.fori_loop(0, batch * strips.count, put, jnp.zeros(shape, x.dtype))
     else:
-        y = _results(x, transformed)
+        y = jnp.stack(_results(x, transformed), axis=2)
     return y.reshape(batch, -1, *y.shape[-2:])[:, :height, :width]
 
 
 def winograd_kernel_gradient(x: jax.Array, g: jax.Array) -> jax.Array:
     """∂w `[3, 3, C, K]` of `winograd(x, w)`, where g `[B, H, W, K]` is the gradient of its result.
 
-    The transpose of the same three steps: the 16 products are of x's patches with A g Aᵀ, over all patches.
+    The transpose of the same three steps: the 36 products are of x's patches with A g Aᵀ, over all patches.
     """
-    batch, height, _, features = g.shape
-    strips = _Strips(x, features)
-    x = _padded(x, strips)
-    g = jnp.pad(g, ((0, 0), (0, 2 * strips.rows * strips.count - height), (0, 0), (0, 0)))
+    strips = _Strips(x, g.shape[3])
+    x, g = strips.padded(x, around=1), strips.padded(g, around=0)
 
     def products(x: jax.Array, g: jax.Array) -> jax.Array:
         over_patches = (((1,), (1,)), ((0,), (0,)))
-        rows = zip(_patches(x), _spread(g), strict=True)
+        rows = zip(_patches(x, _B), _patches(g, _A.T), strict=True)
         return jnp.stack([lax.dot_general(a, b, over_patches) for a, b in rows])
 
-    def add(total: jax.Array, at: jax.Array) -> tuple[jax.Array, None]:
-        return total + products(strips.cut(x, at, around=2), strips.cut(g, at, around=0)), None
+    def add(at: jax.Array, total: jax.Array) -> jax.Array:
+        return total + products(strips.cut(x, at, around=1), strips.cut(g, at, around=0))
 
     if strips.needed:
-        total, _ = lax.scan(add, jnp.zeros((4, 4, x.shape[3], features), x.dtype), strips.positions(batch))
+        total = lax.fori_loop(0, len(x) * strips.count, add, jnp.zeros((*_B.shape, x.shape[3], g.shape[3]), x.dtype))
     else:
         total = products(x, g)
-    return jnp.einsum("ia,jb,ijck->abck", _G, _G, total)
+    both = jnp.asarray(np.kron(_G, _G).T, x.dtype)  # as one product: XLA:CPU is slow with Gᵀ total G
+    return (both @ total.reshape(_B.size, -1)).reshape(3, 3, *total.shape[2:])
 
 
 class _Strips:
-    """Cuts padded images into strips of a few rows of patches, where one piece would be too large for the cache."""
+    """Cuts images into strips of a few rows of patches, where one piece would be too large for the cache."""
 
     def __init__(self, x: jax.Array, features: int):
         batch, height, width, channels = x.shape
-        patches = -(-height // 2)
-        row = 16 * -(-width // 2) * (channels + features) * 4
+        patches, self.columns = -(-height // TILE), -(-width // TILE)
+        row = _B.size * self.columns * (channels + features) * 4
         self.needed = batch * patches * row > WHOLE_BYTES
         least = -(-patches * row // STRIP_BYTES) if self.needed else 1
-        self.rows = -(-patches // least)
+        even = (count for count in range(least, 2 * least + 1) if patches % count == 0)
+        self.rows = -(-patches // next(even, least))  # an even division needs no copy of the results
         self.count = -(-patches // self.rows)
 
-    def positions(self, batch: int) -> jax.Array:
-        return jnp.arange(batch * self.count)
+    def padded(self, x: jax.Array, around: int) -> jax.Array:
+        """Zeros around, and up to whole strips and patches."""
+        height, width = TILE * self.rows * self.count, TILE * self.columns
+        ends = [(around, size + around - own) for size, own in zip((height, width), x.shape[1:3], strict=True)]
+        return jnp.pad(x, [(0, 0), *ends, (0, 0)])
 
     def cut(self, x: jax.Array, at: jax.Array, around: int) -> jax.Array:
-        """One strip of one example, with rows `around` it: `[1, 2·rows + around, W, C]`."""
-        start = at // self.count, 2 * self.rows * (at % self.count), 0, 0
-        return laid_down(lax.dynamic_slice(x, start, (1, 2 * self.rows + around, *x.shape[2:])))
+        """One strip of one example, with what is `around` it: `[1, 4·rows + 2·around, W, C]`."""
+        start = at // self.count, TILE * self.rows * (at % self.count), 0, 0
+        return laid_down(lax.dynamic_slice(x, start, (1, TILE * self.rows + 2 * around, *x.shape[2:])))
 
 
-def _padded(x: jax.Array, strips: _Strips) -> jax.Array:
-    """Zeros above and below, up to whole strips."""
-    return jnp.pad(x, ((0, 0), (1, 2 * strips.rows * strips.count + 1 - x.shape[1]), (0, 0), (0, 0)))
-
-
-def _transformed(kernel: jax.Array) -> list[jax.Array]:
-    """G w Gᵀ of the kernel `[3, 3, C, K]`: four rows of `[4, C, K]`."""
-
-    def sums(taps: list[jax.Array]) -> list[jax.Array]:
-        outer, middle = (taps[0] + taps[2]) / 2, taps[1] / 2
-        return [taps[0], outer + middle, outer - middle, taps[2]]
-
-    return [jnp.stack(sums(list(row))) for row in sums(list(kernel))]
-
-
-def _results(x: jax.Array, kernel: list[jax.Array]) -> jax.Array:
-    """Padded x `[B, 2h + 2, W, C]`, transformed kernel → `[B, 2h, W rounded up to even, K]`."""
-    batch, height, width, _ = x.shape
-    height, width = height - 2, width + width % 2
+def _results(x: jax.Array, kernel: list[jax.Array]) -> list[jax.Array]:
+    """x `[B, 4h + 2, 4w + 2, C]`, transformed kernel → the four rows of the patches' results, `[B, h, 4w, K]` each."""
+    batch, height, width = x.shape[0], x.shape[1] // TILE, x.shape[2] // TILE * TILE
     over_channels = (((2,), (1,)), ((0,), (0,)))
-    products = [lax.dot_general(a, b, over_channels) for a, b in zip(_patches(x), kernel, strict=True)]
-    columns = [_down(*(row[i] for row in products)) for i in range(4)]  # for each column of a patch, its two results
-    rows = [jnp.stack(_down(*(column[i] for column in columns)), axis=1) for i in range(2)]
-    rows = [row.reshape(batch, height // 2, width, -1) for row in rows]
-    return jnp.stack(rows, axis=2).reshape(batch, height, width, -1)
+    products = [lax.dot_general(a, b, over_channels) for a, b in zip(_patches(x, _B), kernel, strict=True)]
+    rows = [jnp.stack(_times(_A, list(row)), axis=1) for row in _times(_A, products)]
+    return [row.reshape(batch, height, width, -1) for row in rows]
 
 
-def _down(a: jax.Array, b: jax.Array, c: jax.Array, d: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Aᵀ"""
-    return a + b + c, b - c - d
+def _patches(x: jax.Array, matrix: np.ndarray) -> list[jax.Array]:
+    """M p Mᵀ of each patch p of x, patches four apart, with M `[6, n]`: six rows of `[6, B·h·w, C]`."""
+    size = matrix.shape[1]
+    height, width = x.shape[1] - size + TILE, x.shape[2] - size + TILE
+    rows = _times(matrix, [x[:, i : i + height : TILE] for i in range(size)])
+    entries = [_times(matrix, [row[:, :, i : i + width : TILE] for i in range(size)]) for row in rows]
+    return laid_down([jnp.stack([entry.reshape(-1, entry.shape[-1]) for entry in row]) for row in entries])
 
 
-def _patches(x: jax.Array) -> list[jax.Array]:
-    """Bᵀ x B of each 4×4 patch, patches two apart: four rows of `[4, B·h·w, C]`."""
-    width = x.shape[2]
-    x = jnp.pad(x, ((0, 0), (0, 0), (1, 1 + width % 2), (0, 0)))
-    height, width = x.shape[1] - 2, x.shape[2] - 2
-    rows = _sums([x[:, i : i + height : 2] for i in range(4)])
-    return [_beside(_sums([row[:, :, i : i + width : 2] for i in range(4)])) for row in rows]
-
-
-def _sums(x: list[jax.Array]) -> list[jax.Array]:
-    """Bᵀ"""
-    return [x[0] - x[2], x[1] + x[2], x[2] - x[1], x[1] - x[3]]
-
-
-def _spread(g: jax.Array) -> list[jax.Array]:
-    """A g Aᵀ of each 2×2 patch: four rows of `[4, B·h·w, K]`."""
-    g = jnp.pad(g, ((0, 0), (0, 0), (0, g.shape[2] % 2), (0, 0)))
-
-    def spread(a: jax.Array, b: jax.Array) -> list[jax.Array]:
-        return [a, a + b, a - b, -b]
-
-    return [_beside(spread(row[:, :, ::2], row[:, :, 1::2])) for row in spread(g[:, ::2], g[:, 1::2])]
-
-
-def _beside(entries: list[jax.Array]) -> jax.Array:
-    return jnp.stack([entry.reshape(-1, entry.shape[-1]) for entry in entries])
+def _times(matrix: np.ndarray, x: list[jax.Array]) -> list[jax.Array]:
+    """The matrix times a column of arrays; its zeros take no time."""
+    rows = [[float(factor) * entry for factor, entry in zip(row, x, strict=True) if factor] for row in matrix]
+    return [functools.reduce(operator.add, row) for row in rows]
