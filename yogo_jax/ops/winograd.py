@@ -59,7 +59,8 @@ def pays(x: jax.Array, kernel: jax.Array) -> bool:
 def winograd(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """x `[B, H, W, C]`, kernel `[3, 3, C, K]` → `[B, H, W, K]`, stride 1 and one zero around, float32."""
     batch, height, width, _ = x.shape
-    transformed = [jnp.stack(_times(_G, list(row))) for row in _times(_G, list(kernel))]  # G w Gᵀ
+    rows = laid_down(jnp.stack(_times(_G, list(kernel))))
+    transformed = _times(_G, [rows[:, i] for i in range(3)])  # G w Gᵀ, its columns
     strips = _Strips(x, kernel.shape[3])
     x = strips.padded(x, around=1)
 
@@ -87,8 +88,8 @@ def winograd_kernel_gradient(x: jax.Array, g: jax.Array) -> jax.Array:
 
     def products(x: jax.Array, g: jax.Array) -> jax.Array:
         over_patches = (((1,), (1,)), ((0,), (0,)))
-        rows = zip(_patches(x, _B), _patches(g, _A.T), strict=True)
-        return jnp.stack([lax.dot_general(a, b, over_patches) for a, b in rows])
+        columns = zip(_patches(x, _B), _patches(g, _A.T), strict=True)
+        return jnp.stack([lax.dot_general(a, b, over_patches) for a, b in columns], axis=1)
 
     def add(at: jax.Array, total: jax.Array) -> jax.Array:
         return total + products(strips.cut(x, at, around=1), strips.cut(g, at, around=0))
@@ -131,17 +132,17 @@ def _results(x: jax.Array, kernel: list[jax.Array]) -> list[jax.Array]:
     batch, height, width = x.shape[0], x.shape[1] // TILE, x.shape[2] // TILE * TILE
     over_channels = (((2,), (1,)), ((0,), (0,)))
     products = [lax.dot_general(a, b, over_channels) for a, b in zip(_patches(x, _B), kernel, strict=True)]
-    rows = [jnp.stack(_times(_A, list(row)), axis=1) for row in _times(_A, products)]
-    return [row.reshape(batch, height, width, -1) for row in rows]
+    columns = laid_down(jnp.stack(_times(_A, products), axis=2))
+    return [row.reshape(batch, height, width, -1) for row in _times(_A, list(columns))]
 
 
 def _patches(x: jax.Array, matrix: np.ndarray) -> list[jax.Array]:
-    """M p Mᵀ of each patch p of x, patches four apart, with M `[6, n]`: six rows of `[6, B·h·w, C]`."""
+    """M p Mᵀ of each patch p of x, patches four apart, with M `[6, n]`: six columns of `[6, B·h·w, C]`."""
     size = matrix.shape[1]
     height, width = x.shape[1] - size + TILE, x.shape[2] - size + TILE
-    rows = _times(matrix, [x[:, i : i + height : TILE] for i in range(size)])
-    entries = [_times(matrix, [row[:, :, i : i + width : TILE] for i in range(size)]) for row in rows]
-    return laid_down([jnp.stack([entry.reshape(-1, entry.shape[-1]) for entry in row]) for row in entries])
+    rows = laid_down(jnp.stack(_times(matrix, [x[:, i : i + height : TILE] for i in range(size)])))
+    columns = _times(matrix, [rows[:, :, :, i : i + width : TILE] for i in range(size)])
+    return [column.reshape(len(matrix), -1, x.shape[3]) for column in columns]
 
 
 def _times(matrix: np.ndarray, x: list[jax.Array]) -> list[jax.Array]:
