@@ -63,3 +63,19 @@ def test_up2_and_pixel_shuffle_are_pytorchs():
 def test_what_has_no_gradient_here_is_refused(size, stride):
     with pytest.raises(ValueError, match="kernel"):
         conv2d(jnp.zeros((1, 6, 6, 2)), jnp.zeros((size, size, 2, 2)), None, stride)
+
+
+def test_a_convolution_keeps_its_input_for_the_gradients_and_nothing_made_of_it():
+    def images(layers):
+        """Temporaries of the gradients of a chain of convolutions, in images."""
+
+        def loss(kernels, x):
+            for kernel in kernels:
+                x = jnp.tanh(conv2d(x, kernel))
+            return x.sum()
+
+        x, kernel = (jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((1, 64, 64, 32), (3, 3, 32, 32)))
+        compiled = jax.jit(jax.grad(loss)).lower([kernel] * layers, x).compile()
+        return compiled.memory_analysis().temp_size_in_bytes / (4 * x.size)
+
+    assert images(6) - images(2) < 4 * 2

@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from yogo_jax.ops.memory import held_back
 from yogo_jax.ops.resample import pixel_shuffle
 from yogo_jax.ops.winograd import pays, winograd, winograd_kernel_gradient
 
@@ -90,6 +91,7 @@ def _transposed(x, kernel, g, *, stride):
 
 
 def _canonical_gradients(x, kernel, g, *, stride):
+    x = held_back(x, g)
     turned = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
     if stride == 1 and pays(x, kernel):
         return winograd(g, turned), winograd_kernel_gradient(x, g)
