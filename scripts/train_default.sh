@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Trains the default model: scripts/train_default.sh CLIPS [WORKDIR [OVERRIDES…]]
 #
-# CLIPS is a folder of videos and frame folders, laid out as in yogo_jax/pretrained/default.md. Two and a half hours
-# on one core of a current server. Run it again after an interruption: it goes on. At the end WORKDIR/run/weights.safetensors
+# CLIPS is a folder of videos and frame folders, laid out as in yogo_jax/pretrained/default.md. Two and a quarter
+# hours on one core of a current server. Run it again after an interruption: it goes on. At the end WORKDIR/run/weights.safetensors
 # is what `python scripts/package_weights.py` takes into the package. Overrides, such as --config.train.steps=60 for a
 # try, go to the training.
 set -euo pipefail

@@ -77,6 +77,7 @@ def test_rounding_is_that_of_the_plain_sum():
 
 def _exact(x, kernel):
     """In float64, by NumPy."""
-    x, kernel = np.pad(np.float64(x), ((0, 0), (1, 1), (1, 1), (0, 0))), np.float64(kernel)
+    x = np.pad(np.asarray(x, np.float64), ((0, 0), (1, 1), (1, 1), (0, 0)))
+    kernel = np.asarray(kernel, np.float64)
     height, width = x.shape[1] - 2, x.shape[2] - 2
     return sum(x[:, i : i + height, j : j + width] @ kernel[i, j] for i in range(3) for j in range(3))

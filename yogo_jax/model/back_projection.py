@@ -16,7 +16,7 @@ from yogo_jax.model.registration import Motion, box, interleave, slopes, warp
 from yogo_jax.ops.memory import laid_down
 from yogo_jax.ops.resample import up4
 
-ROUNDS = 4
+ROUNDS, OWN_ROUNDS = 4, 2  # with neighbours, and of known frames alone after them
 FASTER = 1.5  # over-relaxation where no network follows: more detail in as many rounds
 STRICTNESS = 7.0  # towards squared differences, in multiples of the frame's own squared slopes
 TOLERANCE = 0.25  # pixels by which motion there and back may miss
@@ -30,11 +30,18 @@ def reconstruct(frames: jax.Array, motion: Motion) -> jax.Array:
 
 
 def refine(images: jax.Array, frames: jax.Array, motion: Motion) -> jax.Array:
-    """All frames `[B, 2N−1, 4H, 4W, 3]`, known and made, brought into agreement with the known `[B, N, H, W, 3]`."""
+    """All frames `[B, 2N−1, 4H, 4W, 3]`, known and made, brought into agreement with the known `[B, N, H, W, 3]`.
+
+    The last word on a known frame is its own: motion that is a little wrong does not blur it.
+    """
     images, frames = jax.lax.stop_gradient((images, frames.astype(jnp.float32)))
     made = images[:, 1::2]
     views = jax.tree.map(interleave, known_views(frames, motion), made_views(imaging.downscale(made), frames, motion))
-    return back_project(images, views, FASTER)
+    images = back_project(images, views, FASTER)
+    known = images[:, ::2]
+    for _ in range(OWN_ROUNDS):
+        known = known + FASTER * imaging.upscale(frames - imaging.downscale(known))
+    return interleave(known, images[:, 1::2])
 
 
 class Views(NamedTuple):

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from yogo_jax.model.back_projection import FASTER, NOISE, ROUNDS, STRICTNESS, TOLERANCE
+from yogo_jax.model.back_projection import FASTER, NOISE, OWN_ROUNDS, ROUNDS, STRICTNESS, TOLERANCE
 from yogo_jax.model.config import REGISTRATION_LEVELS
 from yogo_jax.model.registration import DAMPING, STEPS
 from yogo_jax.torch_reference.bicubic import bicubic_down4, bicubic_up4
@@ -96,6 +96,9 @@ def refine(images: Tensor, frames: Tensor, motion: Motion) -> Tensor:
     for t, image in enumerate(images.unbind(1)):
         frame = bicubic_down4(image) if t % 2 else frames[:, t // 2]
         refined.append(back_project(image, frame, 1 - t % 2, views(t, frames, motion), FASTER))
+        if t % 2 == 0:
+            for _ in range(OWN_ROUNDS):
+                refined[-1] = refined[-1] + FASTER * enlarge(frame - bicubic_down4(refined[-1]))
     return torch.stack(refined, dim=1)
 
 
