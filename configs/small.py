@@ -3,8 +3,8 @@ r"""The default model: small enough to be trained, and to run, on a two-core mac
 scripts/train_default.sh CLIPS     # builds the data set, and trains this config
 
 0.74 M parameters, 0.099 T multiply-adds in convolutions: a fifteenth of YOGO-64's. Registration and back-projection,
-which have almost none, come on top. About 0.95 seconds a step on one core of a current server, two and a quarter hours in
-all. What the packaged weights of it score: yogo_jax/pretrained/default.md.
+which have almost none, come on top. About 0.95 seconds a step on one core of a current server, two and a quarter
+hours in all. What the packaged weights of it score: yogo_jax/pretrained/default.md.
 """
 
 from yogo_jax.configuration import base
