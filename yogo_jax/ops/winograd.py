@@ -24,9 +24,10 @@ from jax import lax
 
 from yogo_jax.ops.memory import laid_down
 
-WHOLE_BYTES, STRIP_BYTES = 1 << 24, 1 << 23
-"""Transformed patches and products up to the first are worked off at once, more of them in strips of the second
-(measured): what stays in a shared cache."""
+WHOLE_BYTES, STRIP_BYTES = 1 << 25, 1 << 23
+"""Transformed patches and products up to the first are worked off at once, half as much in kernels' gradients; more of
+them in strips of the second. Measured: what stays in a shared cache is fastest, but in strips XLA:CPU gives the
+products to one thread."""
 
 
 def _matrices(*points: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -61,7 +62,7 @@ def winograd(x: jax.Array, kernel: jax.Array) -> jax.Array:
     batch, height, width, _ = x.shape
     rows = laid_down(jnp.stack(_times(_G, list(kernel))))
     transformed = _times(_G, [rows[:, i] for i in range(3)])  # G w Gᵀ, its columns
-    strips = _Strips(x, kernel.shape[3])
+    strips = _Strips(x, kernel.shape[3], WHOLE_BYTES)
     x = strips.padded(x, around=1)
 
     def put(at: jax.Array, y: jax.Array) -> jax.Array:
@@ -83,7 +84,7 @@ def winograd_kernel_gradient(x: jax.Array, g: jax.Array) -> jax.Array:
 
     The transpose of the same three steps: the 36 products are of x's patches with A g Aᵀ, over all patches.
     """
-    strips = _Strips(x, g.shape[3])
+    strips = _Strips(x, g.shape[3], WHOLE_BYTES // 2)
     x, g = strips.padded(x, around=1), strips.padded(g, around=0)
 
     def products(x: jax.Array, g: jax.Array) -> jax.Array:
@@ -105,11 +106,11 @@ def winograd_kernel_gradient(x: jax.Array, g: jax.Array) -> jax.Array:
 class _Strips:
     """Cuts images into strips of a few rows of patches, where one piece would be too large for the cache."""
 
-    def __init__(self, x: jax.Array, features: int):
+    def __init__(self, x: jax.Array, features: int, whole: int):
         batch, height, width, channels = x.shape
         patches, self.columns = -(-height // TILE), -(-width // TILE)
         row = _B.size * self.columns * (channels + features) * 4
-        self.needed = batch * patches * row > WHOLE_BYTES
+        self.needed = batch * patches * row > whole
         least = -(-patches * row // STRIP_BYTES) if self.needed else 1
         even = (count for count in range(least, 2 * least + 1) if patches % count == 0)
         self.rows = -(-patches // next(even, least))  # an even division needs no copy of the results
