@@ -10,9 +10,10 @@ import jax
 from data_pipelines.input import make_train_input
 from yogo_jax.cli.arguments import at_least
 from yogo_jax.configuration import Config, load_config
+from yogo_jax.devices import cores, split_cpu
 from yogo_jax.training.guards import check_config
 from yogo_jax.training.optimiser import make_optimiser
-from yogo_jax.training.sharding import make_mesh, put_batch
+from yogo_jax.training.sharding import make_mesh, most_devices, put_batch
 from yogo_jax.training.state import abstract_state, new_state
 from yogo_jax.training.step import compile_train_step
 
@@ -44,6 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     config = load_config(args.config, args.overrides)
+    split_cpu(most_devices(cores(), config.data.batch, config.optim.accumulate, config.train.fsdp))
     check_config(config, jax.device_count())
     data = config.data
     size = f"{data.patch[1]}x{data.patch[0]}"

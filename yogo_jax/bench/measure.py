@@ -31,12 +31,15 @@ class Result:
     peak: int | None
 
 
-def compare(contenders: dict[str, Callable[[], Work]], rounds: int) -> list[Result]:
+def compare(contenders: dict[str, Callable[[], Work]], rounds: int, *, warm: bool = True) -> list[Result]:
     """Prepare each contender, run it once for its peak of memory, then time all of them in turns.
 
     Args:
       contenders: name → a function that gets one ready (compiles) and returns its work, which blocks until done.
-      rounds: timed runs of each; every contender runs once in each round.
+      rounds: timed runs of each; every contender has its turn in each round.
+      warm: begin each turn with a run that is not timed, so that what is timed follows its own kind, as the steps of a
+        training do. Memory that was given back in the meantime, which a system may take seconds to hand out anew, is
+        not counted then.
     """
     prepared: dict[str, tuple[Work, float, int | None]] = {}
     for name, prepare in contenders.items():
@@ -47,6 +50,8 @@ def compare(contenders: dict[str, Callable[[], Work]], rounds: int) -> list[Resu
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in prepared}
     for _ in range(rounds):
         for name, (work, _, _) in prepared.items():
+            if warm:
+                work()
             start, busy = time.perf_counter(), time.process_time()
             work()
             times[name].append((time.perf_counter() - start, time.process_time() - busy))

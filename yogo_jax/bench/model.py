@@ -12,8 +12,9 @@ import numpy as np
 from yogo_jax.bench.measure import Work, compare, random_params, table, use_threads
 from yogo_jax.cli.arguments import at_least
 from yogo_jax.configuration import OptimConfig, load_config
+from yogo_jax.devices import split_cpu
 from yogo_jax.training.optimiser import make_optimiser
-from yogo_jax.training.sharding import batch_sharding, make_mesh
+from yogo_jax.training.sharding import batch_sharding, make_mesh, most_devices
 from yogo_jax.training.state import TrainState, abstract_state, shardings_of
 from yogo_jax.training.step import Batch, compile_train_step
 from yogo_jax.weights import Params, load_weights
@@ -39,6 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     use_threads(args.threads)
+    split_cpu(args.batch)
     config = load_config(args.config, args.overrides).model if args.config else load_weights()[0]
     frames = np.random.default_rng(0).random((args.batch, args.frames, args.height, args.width, 3), np.float32)
     print(f"{config.network}, {args.batch}×{args.frames} frames of {args.width}×{args.height}, {args.threads} threads")
@@ -74,7 +76,8 @@ def _jax(model: nn.Module, params: Params, frames: np.ndarray, truth: np.ndarray
 
 def _train(model: nn.Module, params: Params, batch: Batch) -> Work:
     optim = OptimConfig()
-    mesh, optimiser = make_mesh(devices=jax.devices()[:1]), make_optimiser(optim, steps=1_000_000)
+    devices = jax.devices()[: most_devices(jax.device_count(), len(batch["lr"]))]
+    mesh, optimiser = make_mesh(devices=devices), make_optimiser(optim, steps=1_000_000)
     abstract = abstract_state(model, optimiser, averaged=False, mesh=mesh, min_size=0)
     zero = partial(jnp.zeros, (), jnp.int32)  # each its own: a step gives up its arguments
     params = jax.tree.map(jnp.copy, params)

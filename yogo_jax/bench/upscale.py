@@ -16,11 +16,12 @@ from av.filter import Graph
 
 from yogo_jax.bench.measure import Result, Work, compare, use_threads
 from yogo_jax.cli.arguments import at_least
+from yogo_jax.devices import split_cpu
 from yogo_jax.errors import UserError
 from yogo_jax.imaging import SCALE
 from yogo_jax.video.encoding import CODECS
 from yogo_jax.video.frames import Frame
-from yogo_jax.video.memory import fitting_tile
+from yogo_jax.video.memory import devices_for, fitting_tile
 from yogo_jax.video.network import Network, load_network, tiled
 from yogo_jax.video.options import Options
 from yogo_jax.video.pipeline import upscale_file
@@ -50,6 +51,7 @@ def run(args: argparse.Namespace) -> None:
     if args.width % 2 or args.height % 2:
         raise UserError(f"{args.width}x{args.height} pixels: width and height are even in such video")
     use_threads(args.threads)
+    split_cpu(devices_for(None))
     network = load_network(args.weights)
     options = _with_tile(network, args.height, args.width)
     with tempfile.TemporaryDirectory() as scratch:
@@ -68,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
             "its network alone": partial(_network_alone, frames, network, options),
             **{name: partial(_filtered, clip, output, filters) for name, filters in CLASSICAL.items()},
         }
-        results = compare({name: partial(_ready, work) for name, work in works.items()}, args.rounds)
+        results = compare({name: partial(_ready, work) for name, work in works.items()}, args.rounds, warm=False)
     print(_table(results, 2 * len(frames) - 1))
 
 

@@ -7,12 +7,17 @@ from typing import Any
 
 from yogo_jax.cli.arguments import at_least
 from yogo_jax.configuration import load_config
+from yogo_jax.devices import split_cpu
 from yogo_jax.errors import UserError
 from yogo_jax.evaluation.clips import DATASETS, find_clips
 from yogo_jax.evaluation.models import BASELINES, Model, network
 from yogo_jax.evaluation.run import score
 from yogo_jax.evaluation.table import render, rows_of
 from yogo_jax.training import distributed
+from yogo_jax.video.memory import available
+
+_WINDOW_BYTES = 6_000_000_000
+"""That a window may take: the packaged model's of 480×270."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
     if args.model != "network" and (args.weights or args.config):
         raise UserError(f"--model {args.model} is no network: it takes no --weights and no --config")
     distributed.initialise()
+    split_cpu(available() // _WINDOW_BYTES)
     results = score(_model(args), find_clips(args.data, args.source, args.list), args.out, args.batch)
     if results:
         print(_report(results))

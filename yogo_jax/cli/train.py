@@ -21,9 +21,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Train."""
     config = load_config(args.config, args.overrides)
+    from yogo_jax.devices import cores, split_cpu
     from yogo_jax.training import distributed  # after the config is known to be sound
+    from yogo_jax.training.sharding import most_devices
 
     distributed.initialise()
+    split_cpu(most_devices(cores(), config.data.batch, config.optim.accumulate, config.train.fsdp))
     from yogo_jax.training.train import train
 
     train(config, args.workdir, init_from=args.init_from, profile=args.profile)

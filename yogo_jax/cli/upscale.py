@@ -109,7 +109,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Every input in turn; one that fails does not keep the others from being done."""
     jobs = _jobs(args.input, args.output)
+    from yogo_jax.devices import split_cpu
+    from yogo_jax.video.memory import devices_for
     from yogo_jax.video.network import load_network
+
+    split_cpu(devices_for(args.memory))
 
     network = load_network(args.weights, rate=args.rate)
     failed = False

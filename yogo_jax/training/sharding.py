@@ -24,6 +24,13 @@ def make_mesh(fsdp: int = 1, devices: Sequence[Any] | None = None) -> Mesh:
     return jax.make_mesh(shape, AXES, axis_types=(AxisType.Auto,) * 2, devices=devices)
 
 
+def most_devices(limit: int, batch: int, accumulate: int = 1, fsdp: int = 1) -> int:
+    """The most devices, up to `limit`, that a batch worked off in `accumulate` parts divides among, whole groups of
+    `fsdp`; 1 where none will do."""
+    fitting = (n for n in range(limit, 0, -1) if n % max(fsdp, 1) == 0 and batch % (n * max(accumulate, 1)) == 0)
+    return next(fitting, 1)
+
+
 def parameter_spec(shape: Sequence[int], fsdp: int, min_size: int) -> PartitionSpec:
     """The rule: an array of `min_size` elements or more is split along its longest axis that `fsdp` divides."""
     axes = [axis for axis, size in enumerate(shape) if size % fsdp == 0]

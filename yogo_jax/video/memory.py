@@ -19,6 +19,7 @@ _DECODER_FRAMES = 24  # a decoder's references, PySceneDetect's look-ahead, a wi
 _ENCODER_FRAMES = 20  # an encoder's look-ahead and references at large sizes, 4:2:0
 _DEVICE_SHARE = 0.8  # of an accelerator's memory, for tiles
 _COMPILER = 400_000_000  # bytes that compiling takes for a while
+_WORTH_A_DEVICE = 2_500_000_000
 
 
 def fitting_tile(network: Network, height: int, width: int, dtype: np.dtype, options: Options) -> tuple[int, int]:
@@ -47,6 +48,11 @@ def fitting_tile(network: Network, height: int, width: int, dtype: np.dtype, opt
             f"{budget / 1e9:.1f} GB of memory is too little for frames of {width}x{height}:"
             f" --memory {least / 1e9 + 0.1:.1f}GB would do"
         ) from None
+
+
+def devices_for(memory: int | None) -> int:
+    """Parts that a CPU is worth to be taken in with so many bytes: with less for each, tiles grow small and overlap."""
+    return max(1, (available() // 2 if memory is None else memory) // _WORTH_A_DEVICE)
 
 
 def pipeline_bytes(network: Network, height: int, width: int, dtype, options: Options) -> int:

@@ -1,0 +1,52 @@
+"""A CPU as several devices: how many, and what the user has set stays."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from yogo_jax.devices import cores
+from yogo_jax.training.sharding import most_devices
+
+ASK = "from yogo_jax.devices import split_cpu; split_cpu({}); import jax; print(len(jax.devices('cpu')))"
+
+
+def devices(program: str, **environment: str) -> int:
+    kept = {name: value for name, value in os.environ.items() if name not in ("XLA_FLAGS", "JAX_NUM_CPU_DEVICES")}
+    run = subprocess.run([sys.executable, "-c", program], env=kept | environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return int(run.stdout)
+
+
+def test_a_device_for_each_core_and_no_more():
+    assert devices(ASK.format(1000)) == cores()
+
+
+def test_no_fewer_than_one():
+    assert devices(ASK.format(0)) == 1
+
+
+def test_what_the_user_set_stays():
+    assert devices(ASK.format(1), JAX_NUM_CPU_DEVICES="3") == 3
+    assert devices(ASK.format(1), XLA_FLAGS="--xla_force_host_platform_device_count=3") == 3
+
+
+def test_nothing_changes_once_jax_has_started():
+    assert devices("import jax; jax.devices();" + ASK.format(5)) == 1
+
+
+@pytest.mark.parametrize(
+    ("limit", "batch", "accumulate", "fsdp", "most"),
+    [
+        (2, 2, 1, 1, 2),
+        (4, 10, 1, 1, 2),
+        (8, 10, 1, 1, 5),
+        (8, 8, 2, 1, 4),
+        (8, 8, 1, 3, 1),
+        (6, 12, 1, 2, 6),
+        (2, 3, 1, 1, 1),
+    ],
+)
+def test_the_most_that_divide_a_batch(limit, batch, accumulate, fsdp, most):
+    assert most_devices(limit, batch, accumulate, fsdp) == most
