@@ -114,7 +114,6 @@ def run(args: argparse.Namespace) -> int:
     from yogo_jax.video.network import load_network
 
     split_cpu(devices_for(args.memory))
-
     network = load_network(args.weights, rate=args.rate)
     failed = False
     for source, output in jobs:

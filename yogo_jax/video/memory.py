@@ -19,7 +19,7 @@ _DECODER_FRAMES = 24  # a decoder's references, PySceneDetect's look-ahead, a wi
 _ENCODER_FRAMES = 20  # an encoder's look-ahead and references at large sizes, 4:2:0
 _DEVICE_SHARE = 0.8  # of an accelerator's memory, for tiles
 _COMPILER = 400_000_000  # bytes that compiling takes for a while
-_WORTH_A_DEVICE = 2_500_000_000
+_WORTH_A_DEVICE = 2_500_000_000  # bytes
 
 
 def fitting_tile(network: Network, height: int, width: int, dtype: np.dtype, options: Options) -> tuple[int, int]:
@@ -60,7 +60,7 @@ def pipeline_bytes(network: Network, height: int, width: int, dtype, options: Op
     scale = 1 if options.rate_only else SCALE
     before = 3 * height * width * np.dtype(dtype).itemsize
     after = 3 * height * width * scale**2
-    canvas = network.outputs * after * 2
+    canvas = network.outputs * after * 2 * len(jax.devices())  # where each has a tile of another window
     waiting = (AHEAD + 3) * after * np.dtype(dtype).itemsize * (2 if options.side_by_side else 1)
     encoder = _ENCODER_FRAMES * after // 2 * np.dtype(dtype).itemsize * (2 if options.side_by_side else 1)
     return _DECODER_FRAMES * before + canvas + waiting + encoder
