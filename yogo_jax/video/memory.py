@@ -60,7 +60,7 @@ def pipeline_bytes(network: Network, height: int, width: int, dtype, options: Op
     scale = 1 if options.rate_only else SCALE
     before = 3 * height * width * np.dtype(dtype).itemsize
     after = 3 * height * width * scale**2
-    canvas = network.outputs * after * 2 * len(jax.devices())  # where each has a tile of another window
+    canvas = network.outputs * after * 2
     waiting = (AHEAD + 3) * after * np.dtype(dtype).itemsize * (2 if options.side_by_side else 1)
     encoder = _ENCODER_FRAMES * after // 2 * np.dtype(dtype).itemsize * (2 if options.side_by_side else 1)
     return _DECODER_FRAMES * before + canvas + waiting + encoder

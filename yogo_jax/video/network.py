@@ -24,8 +24,8 @@ _BYTES_OF_MOTION = 700
 _OVERLAP_OF_MOTION = 96
 """Registration sees far, from the coarsest level of its pyramid."""
 
-_BYTES_OF_IMAGE = 16 * 3 * 4 * 4
-"""The tile's result in float32, and steps on its way to 16 bits."""
+_BYTES_OF_IMAGE = 16 * 3 * (4 * 4 + 2)
+"""The tile's result in float32, steps on its way to 16 bits, and its part of a canvas: a batch may span windows."""
 
 
 @dataclass(frozen=True)
