@@ -5,7 +5,6 @@ import dataclasses
 import functools
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from tensorflow_datasets.core import splits as tfds_splits
 from tensorflow_datasets.proto import tf_example_pb2
 
 from data_pipelines import shards
+from yogo_jax.devices import cores
 from yogo_jax.errors import UserError
 
 CLIPS_FILE = "clips.json"
@@ -68,7 +68,7 @@ class ClipBuilder(dataset_builder.FileReaderBuilder):
         **kwargs,
     ):
         super().__init__(data_dir=data_dir, file_format="array_record", **kwargs)
-        self._workers = workers or len(os.sched_getaffinity(0))
+        self._workers = workers or cores()
         self._max_skipped = max_skipped
 
     @abc.abstractmethod

@@ -7,8 +7,6 @@ docs/performance.md has figures.
 
 import os
 
-import jax
-
 
 def cores() -> int:
     """CPU cores that this process may use."""
@@ -23,6 +21,8 @@ def split_cpu(most: int) -> None:
     Call it before JAX touches a device: later nothing changes. What the user has set (JAX_NUM_CPU_DEVICES, XLA_FLAGS)
     stays, and so do the processes of a distributed run, which may share a machine.
     """
+    import jax  # not where only the cores are counted, in processes that fork
+
     forced = "xla_force_host_platform_device_count" in os.environ.get("XLA_FLAGS", "")
     if forced or getattr(jax.config, "jax_num_cpu_devices", -1) >= 0 or jax.distributed.is_initialized():
         return
