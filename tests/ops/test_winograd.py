@@ -30,21 +30,24 @@ def strips(request, monkeypatch):
 
 @pytest.mark.usefixtures("strips")
 @pytest.mark.parametrize("shape", [(2, 5, 7, 3, 4), (1, 1, 1, 2, 3), (1, 8, 4, 5, 2), (2, 3, 2, 1, 1), (1, 9, 9, 2, 2)])
-def test_values_and_kernel_gradients(shape):
-    x, kernel, g = case(*shape)
-    y, vjp = jax.vjp(lambda kernel: direct(x, kernel), kernel)
+def test_values_and_gradients(shape):
+    assert_same_as_direct(*case(*shape))
+
+
+def assert_same_as_direct(x, kernel, g):
+    y, vjp = jax.vjp(direct, x, kernel)
     np.testing.assert_allclose(winograd.winograd(x, kernel), y, atol=2e-5)
-    np.testing.assert_allclose(winograd.winograd_kernel_gradient(x, g), vjp(g)[0], atol=1e-4)
+    of_x, of_kernel = winograd.winograd_gradients(x, kernel, g)
+    expected_of_x, expected_of_kernel = vjp(g)
+    np.testing.assert_allclose(of_x, expected_of_x, atol=2e-5)
+    np.testing.assert_allclose(of_kernel, expected_of_kernel, atol=1e-4)
 
 
 @pytest.mark.parametrize("rows", [12, 13])
 def test_several_rows_of_patches_make_a_strip(rows, monkeypatch):
-    x, kernel, g = case(2, rows, 6, 3, 4)
     monkeypatch.setattr(winograd, "WHOLE_BYTES", 0)
     monkeypatch.setattr(winograd, "STRIP_BYTES", 2 * 36 * 2 * (3 + 4) * 4)  # two rows: not of an odd number
-    np.testing.assert_allclose(winograd.winograd(x, kernel), direct(x, kernel), atol=2e-5)
-    expected = jax.vjp(lambda kernel: direct(x, kernel), kernel)[1](g)[0]
-    np.testing.assert_allclose(winograd.winograd_kernel_gradient(x, g), expected, atol=1e-4)
+    assert_same_as_direct(*case(2, rows, 6, 3, 4))
 
 
 def test_conv2d_uses_it_on_cpu_where_it_pays_and_gives_the_same():
@@ -69,10 +72,11 @@ def test_few_channels_and_small_images_are_left_alone(shape):
 
 
 def test_rounding_is_that_of_the_plain_sum():
-    x, kernel, _ = case(1, 32, 32, 64, 64)
+    x, kernel, g = case(1, 32, 32, 64, 64)
     exact = _exact(x, kernel)
-    scale = np.abs(exact).max()
-    assert np.abs(winograd.winograd(x, kernel) - exact).max() < 3e-6 * scale
+    assert np.abs(winograd.winograd(x, kernel) - exact).max() < 3e-6 * np.abs(exact).max()
+    exact = _exact(g, np.swapaxes(kernel[::-1, ::-1], 2, 3))  # with the kernel turned, the gradient of x
+    assert np.abs(winograd.winograd_gradients(x, kernel, g)[0] - exact).max() < 3e-6 * np.abs(exact).max()
 
 
 def _exact(x, kernel):

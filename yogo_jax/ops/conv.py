@@ -20,9 +20,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from yogo_jax.ops.memory import held_back
+from yogo_jax.ops.memory import held_back, laid_down
 from yogo_jax.ops.resample import pixel_shuffle
-from yogo_jax.ops.winograd import pays, winograd, winograd_kernel_gradient
+from yogo_jax.ops.winograd import pays, winograd, winograd_gradients
 
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 COPIES_BYTES = 1 << 23  # of shifted copies in a kernel's gradient: what stays near the core
@@ -76,8 +76,6 @@ def _convolve_forward(x, kernel, stride):
 
 def _convolve_backward(stride, residuals, g):
     x, kernel = residuals
-    if kernel.shape[0] == 1:
-        return lax.dot_general(g, kernel[0, 0], (((3,), (1,)), ((), ()))), _kernel_gradient(x, kernel, g, 1)
     return lax.platform_dependent(
         x, kernel, g, cpu=partial(_canonical_gradients, stride=stride), default=partial(_transposed, stride=stride)
     )
@@ -91,10 +89,12 @@ def _transposed(x, kernel, g, *, stride):
 
 
 def _canonical_gradients(x, kernel, g, *, stride):
+    if kernel.shape[0] == 1:
+        return lax.dot_general(g, kernel[0, 0], (((3,), (1,)), ((), ()))), _kernel_gradient(x, kernel, g, 1)
     x = held_back(x, g)
-    turned = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
     if stride == 1 and pays(x, kernel):
-        return winograd(g, turned), winograd_kernel_gradient(x, g)
+        return winograd_gradients(x, kernel, g)
+    turned = jnp.swapaxes(kernel[::-1, ::-1], 2, 3)
     if stride == 1:
         dx = _direct(g, turned, stride=1)
     else:
@@ -143,6 +143,11 @@ def _kernel_gradient(x, kernel, g, stride):
 
 
 def _outer(a, b):
-    """`[B, H, W, m]` and `[B, H, W, n]` → `[m, n]`, summed over all else in float32."""
+    """`[B, H, W, m]` and `[B, H, W, n]` → `[m, n]`, summed over all else in float32.
+
+    Computed with the narrower one first: the other way takes XLA:CPU twice as long.
+    """
+    if a.shape[-1] > b.shape[-1]:
+        return laid_down(_outer(b, a)).T  # left to itself, XLA turns the product around again
     a, b = a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1])
     return lax.dot_general(a, b, (((0,), (0,)), ((), ())), preferred_element_type=jnp.float32)

@@ -60,8 +60,7 @@ def pays(x: jax.Array, kernel: jax.Array) -> bool:
 def winograd(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """x `[B, H, W, C]`, kernel `[3, 3, C, K]` → `[B, H, W, K]`, stride 1 and one zero around, float32."""
     batch, height, width, _ = x.shape
-    rows = laid_down(jnp.stack(_times(_G, list(kernel))))
-    transformed = _times(_G, [rows[:, i] for i in range(3)])  # G w Gᵀ, its columns
+    transformed = _transformed(kernel)
     strips = _Strips(x, kernel.shape[3], WHOLE_BYTES)
     x = strips.padded(x, around=1)
 
@@ -79,28 +78,34 @@ def winograd(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return y.reshape(batch, -1, *y.shape[-2:])[:, :height, :width]
 
 
-def winograd_kernel_gradient(x: jax.Array, g: jax.Array) -> jax.Array:
-    """∂w `[3, 3, C, K]` of `winograd(x, w)`, where g `[B, H, W, K]` is the gradient of its result.
+def winograd_gradients(x: jax.Array, kernel: jax.Array, g: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """∂x and ∂w of `winograd(x, w)`, where g `[B, H, W, K]` is the gradient of its result.
 
-    The transpose of the same three steps: the 36 products are of x's patches with A g Aᵀ, over all patches.
+    The three steps of y = Aᵀ [(G w) ⊙ (Bᵀ x)], transposed: ∂x = B [(G w) ⊙ (A g)] and ∂w = Gᵀ [(A g) ⊙ (Bᵀ x)]. Both
+    start from the same A g Aᵀ; ∂x is the sum of patches that overlap.
     """
+    batch, height, width, channels = x.shape
+    transformed = _transformed(kernel)
     strips = _Strips(x, g.shape[3], WHOLE_BYTES // 2)
     x, g = strips.padded(x, around=1), strips.padded(g, around=0)
+    beside = TILE if strips.count > 1 else 0  # rows next to a strip that its patches reach into
 
-    def products(x: jax.Array, g: jax.Array) -> jax.Array:
-        over_patches = (((1,), (1,)), ((0,), (0,)))
-        columns = zip(_patches(x, _B), _patches(g, _A.T), strict=True)
-        return jnp.stack([lax.dot_general(a, b, over_patches) for a, b in columns], axis=1)
-
-    def add(at: jax.Array, total: jax.Array) -> jax.Array:
-        return total + products(strips.cut(x, at, around=1), strips.cut(g, at, around=0))
+    def add(at: jax.Array, sums: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        of_x, of_w = _gradients(strips.cut(x, at, around=1), transformed, strips.cut(g, at, around=0), beside)
+        start = at // strips.count, TILE * strips.rows * (at % strips.count), 0, 0
+        there = lax.dynamic_slice(sums[0], start, of_x.shape)
+        return lax.dynamic_update_slice(sums[0], there + of_x, start), sums[1] + of_w
 
     if strips.needed:
-        total = lax.fori_loop(0, len(x) * strips.count, add, jnp.zeros((*_B.shape, x.shape[3], g.shape[3]), x.dtype))
+        shape = batch, g.shape[1] + 2 * beside, g.shape[2], channels
+        zeros = jnp.zeros(shape, x.dtype), jnp.zeros((*_B.shape, *sorted((channels, g.shape[3]))), x.dtype)
+        of_x, of_w = lax.fori_loop(0, batch * strips.count, add, zeros)
     else:
-        total = products(x, g)
-    both = jnp.asarray(np.kron(_G, _G).T, x.dtype)  # as one product: XLA:CPU is slow with Gᵀ total G
-    return (both @ total.reshape(_B.size, -1)).reshape(3, 3, *total.shape[2:])
+        of_x, of_w = _gradients(x, transformed, g, beside)
+    both = jnp.asarray(np.kron(_G, _G).T, x.dtype)  # as one product: XLA:CPU is slow with Gᵀ ∂w G
+    of_w = (both @ of_w.reshape(_B.size, -1)).reshape(3, 3, *of_w.shape[2:])
+    of_w = of_w if channels <= g.shape[3] else jnp.swapaxes(of_w, 2, 3)
+    return of_x[:, beside : beside + height, :width], of_w
 
 
 class _Strips:
@@ -135,6 +140,40 @@ def _results(x: jax.Array, kernel: list[jax.Array]) -> list[jax.Array]:
     products = [lax.dot_general(a, b, over_channels) for a, b in zip(_patches(x, _B), kernel, strict=True)]
     columns = laid_down(jnp.stack(_times(_A, products), axis=2))
     return [row.reshape(batch, height, width, -1) for row in _times(_A, list(columns))]
+
+
+def _gradients(x: jax.Array, kernel: list[jax.Array], g: jax.Array, beside: int) -> tuple[jax.Array, jax.Array]:
+    """x `[B, 4h + 2, 4w + 2, C]`, transformed kernel, g `[B, 4h, 4w, K]` → ∂x `[B, 4h + 2·beside, 4w, C]`, and ∂w
+    before its last step, `[6, 6, C, K]`, or `[6, 6, K, C]` if K < C: the narrower one first is up to twice as fast."""
+    batch, height, width = g.shape[0], g.shape[1] // TILE, g.shape[2] // TILE
+    of_x, of_g = _patches(x, _B), _patches(g, _A.T)
+    over_patches = (((1,), (1,)), ((0,), (0,)))
+    columns = zip(*sorted((of_x, of_g), key=lambda columns: columns[0].shape[2]), strict=True)
+    of_w = jnp.stack([lax.dot_general(a, b, over_patches) for a, b in columns], axis=1)
+    over_features = (((2,), (2,)), ((0,), (0,)))
+    products = [lax.dot_general(a, b, over_features) for a, b in zip(of_g, kernel, strict=True)]
+    products = [product.reshape(len(_B), batch, height, width, -1) for product in products]
+    columns = laid_down(jnp.stack(_overlapped(_times(_B.T, products), axis=3), axis=4))
+    columns = jnp.pad(columns, [(0, 0), (0, 0), (beside // TILE, beside // TILE), (0, 0), (0, 0), (0, 0)])
+    rows = jnp.stack(_overlapped(_times(_B.T, list(columns)), axis=1), axis=2)
+    return rows.reshape(batch, height * TILE + 2 * beside, width * TILE, -1), of_w
+
+
+def _overlapped(x: list[jax.Array], axis: int) -> list[jax.Array]:
+    """Six values of each patch along an axis, patches four apart → the four sums from its second place on."""
+
+    def moved(x: jax.Array, by: int) -> jax.Array:
+        ends = [(by, -by, 0) if at == axis else (0, 0, 0) for at in range(x.ndim)]
+        return lax.pad(x, jnp.zeros((), x.dtype), ends)
+
+    first, second, third, fourth, fifth, sixth = x
+    return [second + moved(sixth, 1), third, fourth, fifth + moved(first, -1)]
+
+
+def _transformed(kernel: jax.Array) -> list[jax.Array]:
+    """G w Gᵀ of a kernel `[3, 3, C, K]`: its six columns, `[6, C, K]` each."""
+    rows = laid_down(jnp.stack(_times(_G, list(kernel))))
+    return _times(_G, [rows[:, i] for i in range(3)])
 
 
 def _patches(x: jax.Array, matrix: np.ndarray) -> list[jax.Array]:
