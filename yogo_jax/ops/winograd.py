@@ -171,9 +171,10 @@ def _overlapped(x: list[jax.Array], axis: int) -> list[jax.Array]:
 
 
 def _transformed(kernel: jax.Array) -> list[jax.Array]:
-    """G w Gᵀ of a kernel `[3, 3, C, K]`: its six columns, `[6, C, K]` each."""
-    rows = laid_down(jnp.stack(_times(_G, list(kernel))))
-    return _times(_G, [rows[:, i] for i in range(3)])
+    """G w Gᵀ of a kernel `[3, 3, C, K]`: its six columns, `[6, C, K]` each, a product each."""
+    flat, shape = kernel.reshape(_G.shape[1] ** 2, -1), kernel.shape[2:]
+    columns = [jnp.asarray(np.kron(_G, row[None]), kernel.dtype) for row in _G]
+    return [(column @ flat).reshape(len(_G), *shape) for column in columns]
 
 
 def _patches(x: jax.Array, matrix: np.ndarray) -> list[jax.Array]:
