@@ -25,9 +25,9 @@ from jax import lax
 from yogo_jax.ops.memory import laid_down
 
 WHOLE_BYTES, STRIP_BYTES = 1 << 25, 1 << 23
-"""Transformed patches and products up to the first are worked off at once, half as much in kernels' gradients; more of
-them in strips of the second. Measured: what stays in a shared cache is fastest, but in strips XLA:CPU gives the
-products to one thread."""
+"""Transformed patches and products up to the first are worked off at once, half as much in gradients; more of them in
+strips of the second. Measured: what stays in a shared cache is fastest, but in strips XLA:CPU gives the products to one
+thread."""
 
 
 def _matrices(*points: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -44,7 +44,12 @@ def _matrices(*points: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 _B, _G, _A = _matrices(0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5))
+_G_BOTH = np.einsum("jx,iy->jiyx", _G, _G).reshape(_B.size, -1)  # what makes G w Gᵀ of w, column after column
 TILE = len(_A)
+
+Halves = list[jax.Array]
+"""The 36 values of each patch, column after column, in two arrays of 18: what is made of each half, a thread can make
+while another is at the other half, and more parts take longer to compile, and to load."""
 
 
 def pays(x: jax.Array, kernel: jax.Array) -> bool:
@@ -98,12 +103,11 @@ def winograd_gradients(x: jax.Array, kernel: jax.Array, g: jax.Array) -> tuple[j
 
     if strips.needed:
         shape = batch, g.shape[1] + 2 * beside, g.shape[2], channels
-        zeros = jnp.zeros(shape, x.dtype), jnp.zeros((*_B.shape, *sorted((channels, g.shape[3]))), x.dtype)
+        zeros = jnp.zeros(shape, x.dtype), jnp.zeros((_B.size, *sorted((channels, g.shape[3]))), x.dtype)
         of_x, of_w = lax.fori_loop(0, batch * strips.count, add, zeros)
     else:
         of_x, of_w = _gradients(x, transformed, g, beside)
-    both = jnp.asarray(np.kron(_G, _G).T, x.dtype)  # as one product: XLA:CPU is slow with Gᵀ ∂w G
-    of_w = (both @ of_w.reshape(_B.size, -1)).reshape(3, 3, *of_w.shape[2:])
+    of_w = (jnp.asarray(_G_BOTH.T, x.dtype) @ of_w.reshape(_B.size, -1)).reshape(3, 3, *of_w.shape[1:])
     of_w = of_w if channels <= g.shape[3] else jnp.swapaxes(of_w, 2, 3)
     return of_x[:, beside : beside + height, :width], of_w
 
@@ -133,26 +137,22 @@ class _Strips:
         return laid_down(lax.dynamic_slice(x, start, (1, TILE * self.rows + 2 * around, *x.shape[2:])))
 
 
-def _results(x: jax.Array, kernel: list[jax.Array]) -> list[jax.Array]:
+def _results(x: jax.Array, kernel: Halves) -> list[jax.Array]:
     """x `[B, 4h + 2, 4w + 2, C]`, transformed kernel → the four rows of the patches' results, `[B, h, 4w, K]` each."""
     batch, height, width = x.shape[0], x.shape[1] // TILE, x.shape[2] // TILE * TILE
-    over_channels = (((2,), (1,)), ((0,), (0,)))
-    products = [lax.dot_general(a, b, over_channels) for a, b in zip(_patches(x, _B), kernel, strict=True)]
+    products = _columns(_products(_patches(x, _B), kernel, over=(2, 1)))
     columns = laid_down(jnp.stack(_times(_A, products), axis=2))
     return [row.reshape(batch, height, width, -1) for row in _times(_A, list(columns))]
 
 
-def _gradients(x: jax.Array, kernel: list[jax.Array], g: jax.Array, beside: int) -> tuple[jax.Array, jax.Array]:
+def _gradients(x: jax.Array, kernel: Halves, g: jax.Array, beside: int) -> tuple[jax.Array, jax.Array]:
     """x `[B, 4h + 2, 4w + 2, C]`, transformed kernel, g `[B, 4h, 4w, K]` → ∂x `[B, 4h + 2·beside, 4w, C]`, and ∂w
-    before its last step, `[6, 6, C, K]`, or `[6, 6, K, C]` if K < C: the narrower one first is up to twice as fast."""
+    before its last step, `[36, C, K]`, or `[36, K, C]` if K < C: the narrower one first is up to twice as fast."""
     batch, height, width = g.shape[0], g.shape[1] // TILE, g.shape[2] // TILE
     of_x, of_g = _patches(x, _B), _patches(g, _A.T)
-    over_patches = (((1,), (1,)), ((0,), (0,)))
-    columns = zip(*sorted((of_x, of_g), key=lambda columns: columns[0].shape[2]), strict=True)
-    of_w = jnp.stack([lax.dot_general(a, b, over_patches) for a, b in columns], axis=1)
-    over_features = (((2,), (2,)), ((0,), (0,)))
-    products = [lax.dot_general(a, b, over_features) for a, b in zip(of_g, kernel, strict=True)]
-    products = [product.reshape(len(_B), batch, height, width, -1) for product in products]
+    of_w = jnp.concatenate(_products(*sorted((of_x, of_g), key=lambda halves: halves[0].shape[2]), over=(1, 1)))
+    products = _columns(_products(of_g, kernel, over=(2, 2)))
+    products = [column.reshape(-1, batch, height, width, x.shape[3]) for column in products]
     columns = laid_down(jnp.stack(_overlapped(_times(_B.T, products), axis=3), axis=4))
     columns = jnp.pad(columns, [(0, 0), (0, 0), (beside // TILE, beside // TILE), (0, 0), (0, 0), (0, 0)])
     rows = jnp.stack(_overlapped(_times(_B.T, list(columns)), axis=1), axis=2)
@@ -170,20 +170,30 @@ def _overlapped(x: list[jax.Array], axis: int) -> list[jax.Array]:
     return [second + moved(sixth, 1), third, fourth, fifth + moved(first, -1)]
 
 
-def _transformed(kernel: jax.Array) -> list[jax.Array]:
-    """G w Gᵀ of a kernel `[3, 3, C, K]`: its six columns, `[6, C, K]` each, a product each."""
-    flat, shape = kernel.reshape(_G.shape[1] ** 2, -1), kernel.shape[2:]
-    columns = [jnp.asarray(np.kron(_G, row[None]), kernel.dtype) for row in _G]
-    return [(column @ flat).reshape(len(_G), *shape) for column in columns]
+def _transformed(kernel: jax.Array) -> Halves:
+    """G w Gᵀ of a kernel `[3, 3, C, K]`: two `[18, C, K]`."""
+    flat, halves = kernel.reshape(_G_BOTH.shape[1], -1), jnp.split(jnp.asarray(_G_BOTH, kernel.dtype), 2)
+    return [(half @ flat).reshape(-1, *kernel.shape[2:]) for half in halves]
 
 
-def _patches(x: jax.Array, matrix: np.ndarray) -> list[jax.Array]:
-    """M p Mᵀ of each patch p of x, patches four apart, with M `[6, n]`: six columns of `[6, B·h·w, C]`."""
+def _patches(x: jax.Array, matrix: np.ndarray) -> Halves:
+    """M p Mᵀ of each patch p of x, patches four apart, with M `[6, n]`: two `[18, B·h·w, C]`."""
     size = matrix.shape[1]
     height, width = x.shape[1] - size + TILE, x.shape[2] - size + TILE
     rows = laid_down(jnp.stack(_times(matrix, [x[:, i : i + height : TILE] for i in range(size)])))
     columns = _times(matrix, [rows[:, :, :, i : i + width : TILE] for i in range(size)])
-    return [column.reshape(len(matrix), -1, x.shape[3]) for column in columns]
+    return [jnp.stack(half).reshape(_B.size // 2, -1, x.shape[3]) for half in (columns[:3], columns[3:])]
+
+
+def _products(a: Halves, b: Halves, over: tuple[int, int]) -> Halves:
+    """Matrix products, 18 in each half, summed over an axis of a and one of b."""
+    dimensions = ((over[:1], over[1:]), ((0,), (0,)))
+    return [lax.dot_general(*pair, dimensions) for pair in zip(a, b, strict=True)]
+
+
+def _columns(halves: Halves) -> list[jax.Array]:
+    """Two `[18, …]` → six `[6, …]`."""
+    return [column for half in halves for column in half.reshape(-1, len(_B), *half.shape[1:])]
 
 
 def _times(matrix: np.ndarray, x: list[jax.Array]) -> list[jax.Array]:
