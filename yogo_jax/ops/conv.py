@@ -76,6 +76,8 @@ def _convolve_forward(x, kernel, stride):
 
 def _convolve_backward(stride, residuals, g):
     x, kernel = residuals
+    if kernel.shape[0] == 1:
+        return lax.dot_general(g, kernel[0, 0], (((3,), (1,)), ((), ()))), _kernel_gradient(x, kernel, g, 1)
     return lax.platform_dependent(
         x, kernel, g, cpu=partial(_canonical_gradients, stride=stride), default=partial(_transposed, stride=stride)
     )
@@ -89,8 +91,6 @@ def _transposed(x, kernel, g, *, stride):
 
 
 def _canonical_gradients(x, kernel, g, *, stride):
-    if kernel.shape[0] == 1:
-        return lax.dot_general(g, kernel[0, 0], (((3,), (1,)), ((), ()))), _kernel_gradient(x, kernel, g, 1)
     x = held_back(x, g)
     if stride == 1 and pays(x, kernel):
         return winograd_gradients(x, kernel, g)
@@ -143,11 +143,15 @@ def _kernel_gradient(x, kernel, g, stride):
 
 
 def _outer(a, b):
-    """`[B, H, W, m]` and `[B, H, W, n]` → `[m, n]`, summed over all else in float32.
+    """`[B, H, W, m]` and `[B, H, W, n]` → `[m, n]`, summed over all else in float32."""
 
-    Computed with the narrower one first: the other way takes XLA:CPU twice as long.
-    """
-    if a.shape[-1] > b.shape[-1]:
-        return laid_down(_outer(b, a)).T  # left to itself, XLA turns the product around again
+    def product(a, b):
+        return lax.dot_general(a, b, (((0,), (0,)), ((), ())), preferred_element_type=jnp.float32)
+
+    def narrower_first(a, b):
+        return laid_down(product(b, a)).T  # left to itself, XLA turns the product around again
+
     a, b = a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1])
-    return lax.dot_general(a, b, (((0,), (0,)), ((), ())), preferred_element_type=jnp.float32)
+    if a.shape[-1] <= b.shape[-1]:
+        return product(a, b)
+    return lax.platform_dependent(a, b, cpu=narrower_first, default=product)  # the other way takes a CPU twice as long
