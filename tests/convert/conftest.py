@@ -5,8 +5,8 @@ import pytest
 from yogo_jax.model.config import YOGOConfig
 from yogo_jax.peers import TMNetConfig, ZoomingSlowMoConfig
 
-TINY = {"filters": 8, "groups": 4, "fe_blocks": 1}
-YOGO_TINY = TINY | {"frb_backward": 1, "frb_forward": 1, "hfbs": 1}
+TINY = {"filters": 8, "groups": 4, "fe_blocks": 2}
+YOGO_TINY = TINY | {"frb_backward": 2, "frb_forward": 2, "hfbs": 2}
 
 # Between them, these take every value of every choice: the paper's network with all of it, and variants with as
 # little of the aligner, which is most of the time to compile, as their own choice needs.
@@ -38,19 +38,19 @@ VARIANTS = {
         "image_skip": "reconstruct",
         "motion": "registered",
     },
-    "table 3 (b), table 4 0+2": {
+    "table 3 (b), table 4 0+3": {
         "interaction": "none",
         "fusion": "direct",
         "frb_backward": 0,
-        "frb_forward": 2,
+        "frb_forward": 3,
         "dfu_direction": "hidden",
         "pyramid_levels": 1,
         "remat": True,
     },
 }
 CONFIGS = {name: YOGOConfig(**(YOGO_TINY | changes)) for name, changes in VARIANTS.items()} | {
-    "Zooming Slow-Mo": ZoomingSlowMoConfig(**TINY, recon_blocks=1),
-    "TMNet": TMNetConfig(**TINY, recon_blocks=1, moments=(0.3,)),
+    "Zooming Slow-Mo": ZoomingSlowMoConfig(**TINY, recon_blocks=2),
+    "TMNet": TMNetConfig(**TINY, recon_blocks=2, moments=(0.3,)),
 }
 
 

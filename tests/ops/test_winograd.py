@@ -7,6 +7,7 @@ import pytest
 
 from yogo_jax.ops import winograd
 from yogo_jax.ops.conv import conv2d
+from yogo_jax.ops.products import widened
 
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
@@ -41,6 +42,16 @@ def assert_same_as_direct(x, kernel, g):
     expected_of_x, expected_of_kernel = vjp(g)
     np.testing.assert_allclose(of_x, expected_of_x, atol=2e-5)
     np.testing.assert_allclose(of_kernel, expected_of_kernel, atol=1e-4)
+
+
+@pytest.mark.usefixtures("strips")
+def test_56_channels_are_multiplied_as_64():
+    x, kernel, g = case(1, 6, 5, 50, 56)
+    np.testing.assert_allclose(winograd.winograd(x, kernel), direct(x, kernel), atol=1e-4)
+    for ours, theirs in zip(winograd.winograd_gradients(x, kernel, g), jax.vjp(direct, x, kernel)[1](g), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-4)
+    assert "x64xf32" in jax.jit(winograd.winograd).lower(x, kernel).as_text()
+    assert [widened(jnp.ones((2, size)), 1).shape[1] for size in (48, 49, 63, 64, 65)] == [48, 64, 64, 64, 65]
 
 
 @pytest.mark.parametrize("rows", [12, 13])

@@ -11,7 +11,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from yogo_jax.configuration import ModelConfig
-from yogo_jax.convert.names import torch_name
+from yogo_jax.convert.names import torch_names
 from yogo_jax.weights import parameter_shapes
 
 
@@ -37,7 +37,11 @@ class Mismatch(Exception):
 
 def torch_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     """Name → shape of every tensor of a network's PyTorch state dict."""
-    return {torch_name(path, config): _torch_shape(shape) for path, shape in parameter_shapes(config).items()}
+    shapes = {}
+    for path, stacked in parameter_shapes(config).items():
+        names, shape = torch_names(path, stacked, config)
+        shapes |= dict.fromkeys(names, _torch_shape(shape))
+    return shapes
 
 
 def to_flax(tensors: Mapping[str, np.ndarray], config: ModelConfig) -> dict[str, Any]:
@@ -46,28 +50,36 @@ def to_flax(tensors: Mapping[str, np.ndarray], config: ModelConfig) -> dict[str,
     Raises:
       Mismatch: the tensors are not this network's.
     """
-    shapes = parameter_shapes(config)
-    names = {path: torch_name(path, config) for path in shapes}
+    shapes = torch_shapes(config)
     wrong = []
-    for path, name in names.items():
+    for name, wanted in shapes.items():
         if name in tensors:
-            found, wanted = tensors[name], _torch_shape(shapes[path])
+            found = tensors[name]
             if found.shape != wanted:
                 wrong.append(f"{name} is {found.shape}, not {wanted}")
             elif found.dtype.kind != "f" and found.dtype.name != "bfloat16":
                 wrong.append(f"{name} is {found.dtype}, not floating point")
-    missing = [name for name in names.values() if name not in tensors]
-    left_over = sorted(set(tensors) - set(names.values()))
+    missing = [name for name in shapes if name not in tensors]
+    left_over = sorted(set(tensors) - set(shapes))
     if missing or left_over or wrong:
         raise Mismatch(missing, left_over, wrong)
-    flat = {path: _to_flax(tensors[name], len(shapes[path])) for path, name in names.items()}
-    return unflatten_dict({tuple(path.split("/")): array for path, array in flat.items()})
+    flat = {}
+    for path, stacked in parameter_shapes(config).items():
+        names, shape = torch_names(path, stacked, config)
+        arrays = [_to_flax(tensors[name], len(shape)) for name in names]
+        flat[tuple(path.split("/"))] = arrays[0] if shape == stacked else np.stack(arrays)
+    return unflatten_dict(flat)
 
 
 def to_torch(params: Mapping[str, Any], config: ModelConfig) -> dict[str, np.ndarray]:
     """The parameters of a Flax network, or anything in their shape such as gradients → a PyTorch state dict."""
-    flat = flatten_dict(params, sep="/")
-    return {torch_name(path, config): _to_torch(np.asarray(leaf, np.float32)) for path, leaf in flat.items()}
+    tensors = {}
+    for path, leaf in flatten_dict(params, sep="/").items():
+        array = np.asarray(leaf, np.float32)
+        names, shape = torch_names(path, array.shape, config)
+        arrays = [array] if shape == array.shape else array
+        tensors |= {name: _to_torch(part) for name, part in zip(names, arrays, strict=True)}
+    return tensors
 
 
 # Kernels are [k, k, C, K] here and [K, C, k, k] there; a dense layer is a 1×1 convolution there.

@@ -9,6 +9,7 @@ from yogo_jax.configuration import ModelConfig
 from yogo_jax.model.config import YOGOConfig
 
 Rules = tuple[tuple[str, str], ...]
+Shape = tuple[int, ...]
 
 YOGO_RULES: Rules = (
     (r"^fe\.missing", "missing_frame"),
@@ -16,17 +17,18 @@ YOGO_RULES: Rules = (
     (r"^fe\.conv_evidence", "conv_evidence"),
     (r"^(back|for)ward\.rc_.i\.cell\.dfu(\d)", r"\1ward_cell.dfu.\2"),
     (r"^(back|for)ward\.rc_.i\.cell\.fru\.merge_branches", r"\1ward_cell.fusion"),
-    (r"^(back|for)ward\.rc_.i\.cell\.fru\.frbs_(\d+)", r"\1ward_cell.frb.\2"),
-    (r"(frb\.\d+)\.own(\d)", r"\1.conv1.\2"),
-    (r"(frb\.\d+)\.shared", r"\1.fusion"),
-    (r"(frb\.\d+)\.out(\d)", r"\1.conv2.\2"),
-    (r"^hfm\.hfb(\d+)\.r1", r"hfm.\1.residual_backward"),
-    (r"^hfm\.hfb(\d+)\.r2", r"hfm.\1.residual_forward"),
-    (r"^hfm\.hfb(\d+)\.se1", r"hfm.\1.gate_backward"),
-    (r"^hfm\.hfb(\d+)\.se2", r"hfm.\1.gate_forward"),
+    (r"^(back|for)ward\.rc_.i\.cell\.fru\.first", r"\1ward_cell.frb.0"),
+    (r"^(back|for)ward\.rc_.i\.cell\.fru\.others", r"\1ward_cell.frb.{i+1}"),
+    (r"(frb\..*?)\.own(\d)", r"\1.conv1.\2"),
+    (r"(frb\..*?)\.shared", r"\1.fusion"),
+    (r"(frb\..*?)\.out(\d)", r"\1.conv2.\2"),
+    (r"^hfm\.hfb\.r1", "hfm.{i}.residual_backward"),
+    (r"^hfm\.hfb\.r2", "hfm.{i}.residual_forward"),
+    (r"^hfm\.hfb\.se1", "hfm.{i}.gate_backward"),
+    (r"^hfm\.hfb\.se2", "hfm.{i}.gate_forward"),
     (r"squeeze", "conv1"),
     (r"excite", "conv2"),
-    (r"^fusion\.blocks\.block(\d+)", r"direct.recon_trunk.\1"),
+    (r"^fusion\.blocks\.block", "direct.recon_trunk.{i}"),
     (r"^fusion\.merge", "direct.fusion"),
     (r"^recon_image\.", ""),
     (r"^recon_(structure|detail)\.", r"\1."),
@@ -38,7 +40,7 @@ PEER_RULES: Rules = (
     (r"^lstm\.cell\.gates", "ConvBLSTM.forward_net.cell_list.0.conv"),
     (r"^lstm\.merge", "ConvBLSTM.conv_1x1"),
     (r"^recon\.image\.", ""),
-    (r"^recon\.trunk\.block(\d+)", r"recon_trunk.\1"),
+    (r"^recon\.trunk\.block", "recon_trunk.{i}"),
     (r"^comparison\.before_conv1", "layersAtBOffset.0"),
     (r"^comparison\.before_conv2", "layersAtBOffset.2"),
     (r"^comparison\.before_dcn", "layersAtB"),
@@ -48,7 +50,7 @@ PEER_RULES: Rules = (
 )
 SHARED_RULES: Rules = (
     (r"^fe\.conv_first", "conv_first"),
-    (r"^fe\.blocks\.block(\d+)", r"feature_extraction.\1"),
+    (r"^fe\.blocks\.block", "feature_extraction.{i}"),
     (r"conv_hr", "HRconv"),
     # The aligner: the first of the two directions ends in 1.
     (r"pyramid\.level(\d)", r"fea_L\1"),
@@ -71,9 +73,20 @@ SEQUENCES: Rules = (
 )
 
 
-def torch_name(path: str, config: ModelConfig) -> str:
-    """Path of a Flax parameter, "fe/conv_first/kernel" → its name in PyTorch, "conv_first.weight"."""
-    name = path.replace("/", ".")
+def torch_names(path: str, shape: Shape, config: ModelConfig) -> tuple[list[str], Shape]:
+    """A parameter's path, "fe/conv_first/kernel", and shape → its names in PyTorch, and the shape of each.
+
+    A layer has one name, "conv_first.weight". One of a chain of blocks, whose parameters Flax stacks, has one for each
+    block i, "feature_extraction.0.conv1.weight" and on.
+    """
+    name = _name(path.replace("/", "."), config)
+    if "{i" not in name:
+        return [name], shape
+    names = [name.replace("{i+1}", str(i + 1)).replace("{i}", str(i)) for i in range(shape[0])]
+    return names, shape[1:]
+
+
+def _name(name: str, config: ModelConfig) -> str:
     for pattern, module in SEQUENCES:
         name = re.sub(pattern, lambda match, module=module: f"{module}.{2 * int(match[1])}", name)
     own = YOGO_RULES if isinstance(config, YOGOConfig) else PEER_RULES

@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax
 
-from yogo_jax.model.layers import SMALL, Conv, SplitConv, leaky_relu, parts_of
+from yogo_jax.model.layers import SMALL, Conv, SplitConv, chained, leaky_relu, parts_of
 
 
 class FRB(nn.Module):
@@ -52,19 +52,20 @@ class FRU(nn.Module):
     blocks: int
 
     def setup(self) -> None:
-        self.frbs = [FRB(self.filters, self.branches) for block in range(self.blocks)]
+        if self.blocks:
+            self.first = FRB(self.filters, self.branches)
+        if self.blocks > 1:
+            self.others = FRB(self.filters, self.branches)
         self.merge_branches = Conv(self.filters, size=1)
 
     def seen(self, branches: list[jax.Array]) -> tuple[list[jax.Array], jax.Array] | None:
         """For `refine`; `branches` are all but the first."""
-        return self.frbs[0].seen(branches) if self.blocks else None
+        return self.first.seen(branches) if self.blocks else None
 
     def refine(self, branches: list[jax.Array], seen: tuple[list[jax.Array], jax.Array] | None) -> list[jax.Array]:
         if seen is not None:
-            branches = self.frbs[0].with_first(branches, seen)
-        for block in self.frbs[1:]:
-            branches = block(branches)
-        return branches
+            branches = self.first.with_first(branches, seen)
+        return chained(self.others, self.blocks - 1, branches) if self.blocks > 1 else branches
 
     def merge(self, branches: list[jax.Array]) -> jax.Array:
         return leaky_relu(self.merge_branches(*branches))

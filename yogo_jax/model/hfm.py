@@ -5,7 +5,9 @@ import jax
 import jax.numpy as jnp
 
 from yogo_jax.model.config import YOGOConfig
-from yogo_jax.model.layers import Conv, Residual, ResidualBlocks
+from yogo_jax.model.layers import Conv, Residual, ResidualBlocks, chained
+
+States = tuple[jax.Array, jax.Array, jax.Array]
 
 
 class SqueezeExcitation(nn.Module):
@@ -30,7 +32,8 @@ class HFB(nn.Module):
     config: YOGOConfig
 
     @nn.compact
-    def __call__(self, b: jax.Array, f: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def __call__(self, states: States) -> States:
+        b, f, features = states
         structure = Residual(self.config.filters, name="r1")(b)
         detail = Residual(self.config.filters, name="r2")(f)
         gate1 = SqueezeExcitation(self.config.se_reduction, name="se1")(structure)
@@ -44,10 +47,8 @@ class HFM(nn.Module):
     config: YOGOConfig
 
     @nn.compact
-    def __call__(self, b: jax.Array, f: jax.Array, features: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        for block in range(self.config.hfbs):
-            b, f, features = HFB(self.config, name=f"hfb{block}")(b, f, features)
-        return b, f, features
+    def __call__(self, states: States) -> States:
+        return chained(HFB(self.config, name="hfb"), self.config.hfbs, states)
 
 
 class DirectFusion(nn.Module):

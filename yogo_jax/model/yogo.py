@@ -82,7 +82,7 @@ class YOGO(nn.Module):
         if config.fusion == "direct":
             image = head(DirectFusion(config, name="fusion")(*b_f_features), "image")
         else:
-            b, f, features = HFM(config, name="hfm")(*b_f_features)
+            b, f, features = HFM(config, name="hfm")((b_f_features[0], b_f_features[1], b_f_features[2]))
             image = head(features, "image")
             if config.auxiliary_heads and (auxiliary or self.is_initializing()):
                 structure, detail = head(b, "structure"), head(f, "detail")

@@ -20,7 +20,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from yogo_jax.ops.memory import held_back, laid_down
+from yogo_jax.ops.memory import held_back
+from yogo_jax.ops.products import outer
 from yogo_jax.ops.resample import pixel_shuffle
 from yogo_jax.ops.winograd import pays, winograd, winograd_gradients
 
@@ -122,7 +123,7 @@ def _kernel_gradient(x, kernel, g, stride):
     if stride > 1:
         x = jnp.pad(x, ((0, 0), (pad, pad + stride - 1), (pad, pad + stride - 1), (0, 0)))
         columns = jnp.concatenate([x[:, :, k : k + stride * width : stride] for k in range(size)], axis=-1)
-        rows = [_outer(columns[:, k : k + stride * height : stride], g) for k in range(size)]
+        rows = [_outer_over_pixels(columns[:, k : k + stride * height : stride], g) for k in range(size)]
         return jnp.stack(rows).reshape(kernel.shape).astype(kernel.dtype)
     copied = g if features <= 2 * channels else x
     if batch > 1 and size * size * copied.size * copied.dtype.itemsize > COPIES_BYTES:
@@ -135,23 +136,13 @@ def _kernel_gradient(x, kernel, g, stride):
     padded = jnp.pad(copied, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
     copies = [padded[:, ky : ky + height, kx : kx + width] for ky in range(size) for kx in range(size)]
     if copied is x:
-        gradient = _outer(jnp.concatenate(copies, axis=-1), g).reshape(kernel.shape)
+        gradient = _outer_over_pixels(jnp.concatenate(copies, axis=-1), g).reshape(kernel.shape)
     else:
-        gradient = _outer(x, jnp.concatenate(copies[::-1], axis=-1)).reshape(channels, size, size, features)
+        gradient = _outer_over_pixels(x, jnp.concatenate(copies[::-1], axis=-1)).reshape(channels, size, size, features)
         gradient = gradient.transpose(1, 2, 0, 3)
     return gradient.astype(kernel.dtype)
 
 
-def _outer(a, b):
+def _outer_over_pixels(a, b):
     """`[B, H, W, m]` and `[B, H, W, n]` → `[m, n]`, summed over all else in float32."""
-
-    def product(a, b):
-        return lax.dot_general(a, b, (((0,), (0,)), ((), ())), preferred_element_type=jnp.float32)
-
-    def narrower_first(a, b):
-        return laid_down(product(b, a)).T  # left to itself, XLA turns the product around again
-
-    a, b = a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1])
-    if a.shape[-1] <= b.shape[-1]:
-        return product(a, b)
-    return lax.platform_dependent(a, b, cpu=narrower_first, default=product)  # the other way takes a CPU twice as long
+    return outer(a.reshape(-1, a.shape[-1]), b.reshape(-1, b.shape[-1]))

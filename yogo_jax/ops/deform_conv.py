@@ -24,6 +24,7 @@ from jax import lax
 
 from yogo_jax.ops import deform_tpu
 from yogo_jax.ops.memory import laid_down
+from yogo_jax.ops.products import widened
 
 # Bytes of sampled columns that a strip may fill: what stays in a core's cache, or what keeps a chip busy.
 STRIP_BYTES_CPU = 1 << 20
@@ -231,7 +232,7 @@ def _sum(array):
 
 def _forward(x, offset, mask, kernel, *, strip_bytes):
     groups, taps = mask.shape[3:]
-    rows, matrix = _rows(x, groups), _matrix(kernel, groups)
+    rows, matrix = _rows(x, groups), widened(_matrix(kernel, groups), 1)
     strips = _Strips(x, groups, taps, strip_bytes)
 
     def strip(pixels):
@@ -240,7 +241,7 @@ def _forward(x, offset, mask, kernel, *, strip_bytes):
         index, fraction, _ = _samples(position, offset, x.shape, kernel.shape[0])
         masked = laid_down([w * mask.reshape(-1, 1) for w in _weights(fraction)])
         columns = laid_down(_blend(_neighbours(rows, index, groups, x.shape[2]), masked).astype(x.dtype))
-        return columns.reshape(len(offset), -1) @ matrix
+        return (columns.reshape(len(offset), -1) @ matrix)[:, : kernel.shape[3]]
 
     return strips.join(lax.map(strip, (strips.positions(), strips.cut(offset), strips.cut(mask))))
 

@@ -21,8 +21,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from scipy.linalg import block_diag
 
 from yogo_jax.ops.memory import laid_down
+from yogo_jax.ops.products import widened
 
 WHOLE_BYTES, STRIP_BYTES = 1 << 25, 1 << 23
 """Transformed patches and products up to the first are worked off at once, half as much in gradients; more of them in
@@ -40,10 +42,12 @@ def _matrices(*points: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         g[i] = point ** np.arange(3) / np.prod(np.subtract(point, others))
         a[:, i] = point ** np.arange(size)
     b[-1], g[-1, -1], a[-1, -1] = np.poly(points)[::-1], 1, 1
-    return b.round(12), g, a
+    return b, g, a
 
 
 _B, _G, _A = _matrices(0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5))
+_PAIRS = np.asarray(block_diag(1, [[1, 1], [1, -1]], [[1, 1], [1, -1]], 1))  # sums and differences of points ±p
+_HALVES = np.linalg.inv(_PAIRS)
 _G_BOTH = np.einsum("jx,iy->jiyx", _G, _G).reshape(_B.size, -1)  # what makes G w Gᵀ of w, column after column
 TILE = len(_A)
 
@@ -65,13 +69,13 @@ def pays(x: jax.Array, kernel: jax.Array) -> bool:
 def winograd(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """x `[B, H, W, C]`, kernel `[3, 3, C, K]` → `[B, H, W, K]`, stride 1 and one zero around, float32."""
     batch, height, width, _ = x.shape
-    transformed = _transformed(kernel)
+    transformed = _transformed(widened(kernel, 3))
     strips = _Strips(x, kernel.shape[3], WHOLE_BYTES)
     x = strips.padded(x, around=1)
 
     def put(at: jax.Array, y: jax.Array) -> jax.Array:
-        for i, rows in enumerate(_results(strips.cut(x, at, around=1), transformed)):
-            start = at // strips.count, strips.rows * (at % strips.count), i, 0, 0
+        for i, rows in enumerate(_results(strips.cut(x, at, around=1), transformed, kernel.shape[3])):
+            start = lax.div(at, strips.count), strips.rows * lax.rem(at, strips.count), i, 0, 0
             y = lax.dynamic_update_slice(y, rows[:, :, None], start)
         return y
 
@@ -79,7 +83,7 @@ def winograd(x: jax.Array, kernel: jax.Array) -> jax.Array:
         shape = batch, strips.rows * strips.count, TILE, TILE * strips.columns, kernel.shape[3]
         y = lax.fori_loop(0, batch * strips.count, put, jnp.zeros(shape, x.dtype))
     else:
-        y = jnp.stack(_results(x, transformed), axis=2)
+        y = jnp.stack(_results(x, transformed, kernel.shape[3]), axis=2)
     return y.reshape(batch, -1, *y.shape[-2:])[:, :height, :width]
 
 
@@ -90,14 +94,14 @@ def winograd_gradients(x: jax.Array, kernel: jax.Array, g: jax.Array) -> tuple[j
     start from the same A g Aᵀ; ∂x is the sum of patches that overlap.
     """
     batch, height, width, channels = x.shape
-    transformed = _transformed(kernel)
+    transformed = _transformed(widened(kernel, 2))
     strips = _Strips(x, g.shape[3], WHOLE_BYTES // 2)
     x, g = strips.padded(x, around=1), strips.padded(g, around=0)
     beside = TILE if strips.count > 1 else 0  # rows next to a strip that its patches reach into
 
     def add(at: jax.Array, sums: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         of_x, of_w = _gradients(strips.cut(x, at, around=1), transformed, strips.cut(g, at, around=0), beside)
-        start = at // strips.count, TILE * strips.rows * (at % strips.count), 0, 0
+        start = lax.div(at, strips.count), TILE * strips.rows * lax.rem(at, strips.count), 0, 0
         there = lax.dynamic_slice(sums[0], start, of_x.shape)
         return lax.dynamic_update_slice(sums[0], there + of_x, start), sums[1] + of_w
 
@@ -133,16 +137,16 @@ class _Strips:
 
     def cut(self, x: jax.Array, at: jax.Array, around: int) -> jax.Array:
         """One strip of one example, with what is `around` it: `[1, 4·rows + 2·around, W, C]`."""
-        start = at // self.count, TILE * self.rows * (at % self.count), 0, 0
+        start = lax.div(at, self.count), TILE * self.rows * lax.rem(at, self.count), 0, 0
         return laid_down(lax.dynamic_slice(x, start, (1, TILE * self.rows + 2 * around, *x.shape[2:])))
 
 
-def _results(x: jax.Array, kernel: Halves) -> list[jax.Array]:
+def _results(x: jax.Array, kernel: Halves, features: int) -> list[jax.Array]:
     """x `[B, 4h + 2, 4w + 2, C]`, transformed kernel → the four rows of the patches' results, `[B, h, 4w, K]` each."""
     batch, height, width = x.shape[0], x.shape[1] // TILE, x.shape[2] // TILE * TILE
-    products = _columns(_products(_patches(x, _B), kernel, over=(2, 1)))
-    columns = laid_down(jnp.stack(_times(_A, products), axis=2))
-    return [row.reshape(batch, height, width, -1) for row in _times(_A, list(columns))]
+    products = _columns(_products(_patches(x, _B), kernel, over=(2, 1)), features)
+    columns = laid_down(jnp.stack(_from_points(_A, products), axis=2))
+    return [row.reshape(batch, height, width, -1) for row in _from_points(_A, list(columns))]
 
 
 def _gradients(x: jax.Array, kernel: Halves, g: jax.Array, beside: int) -> tuple[jax.Array, jax.Array]:
@@ -151,11 +155,11 @@ def _gradients(x: jax.Array, kernel: Halves, g: jax.Array, beside: int) -> tuple
     batch, height, width = g.shape[0], g.shape[1] // TILE, g.shape[2] // TILE
     of_x, of_g = _patches(x, _B), _patches(g, _A.T)
     of_w = jnp.concatenate(_products(*sorted((of_x, of_g), key=lambda halves: halves[0].shape[2]), over=(1, 1)))
-    products = _columns(_products(of_g, kernel, over=(2, 2)))
+    products = _columns(_products(of_g, kernel, over=(2, 2)), x.shape[3])
     products = [column.reshape(-1, batch, height, width, x.shape[3]) for column in products]
-    columns = laid_down(jnp.stack(_overlapped(_times(_B.T, products), axis=3), axis=4))
+    columns = laid_down(jnp.stack(_overlapped(_from_points(_B.T, products), axis=3), axis=4))
     columns = jnp.pad(columns, [(0, 0), (0, 0), (beside // TILE, beside // TILE), (0, 0), (0, 0), (0, 0)])
-    rows = jnp.stack(_overlapped(_times(_B.T, list(columns)), axis=1), axis=2)
+    rows = jnp.stack(_overlapped(_from_points(_B.T, list(columns)), axis=1), axis=2)
     return rows.reshape(batch, height * TILE + 2 * beside, width * TILE, -1), of_w
 
 
@@ -180,8 +184,8 @@ def _patches(x: jax.Array, matrix: np.ndarray) -> Halves:
     """M p Mᵀ of each patch p of x, patches four apart, with M `[6, n]`: two `[18, B·h·w, C]`."""
     size = matrix.shape[1]
     height, width = x.shape[1] - size + TILE, x.shape[2] - size + TILE
-    rows = laid_down(jnp.stack(_times(matrix, [x[:, i : i + height : TILE] for i in range(size)])))
-    columns = _times(matrix, [rows[:, :, :, i : i + width : TILE] for i in range(size)])
+    rows = laid_down(jnp.stack(_at_points(matrix, [x[:, i : i + height : TILE] for i in range(size)])))
+    columns = _at_points(matrix, [rows[:, :, :, i : i + width : TILE] for i in range(size)])
     return [jnp.stack(half).reshape(_B.size // 2, -1, x.shape[3]) for half in (columns[:3], columns[3:])]
 
 
@@ -191,12 +195,25 @@ def _products(a: Halves, b: Halves, over: tuple[int, int]) -> Halves:
     return [lax.dot_general(*pair, dimensions) for pair in zip(a, b, strict=True)]
 
 
-def _columns(halves: Halves) -> list[jax.Array]:
-    """Two `[18, …]` → six `[6, …]`."""
-    return [column for half in halves for column in half.reshape(-1, len(_B), *half.shape[1:])]
+def _columns(halves: Halves, channels: int) -> list[jax.Array]:
+    """Two `[18, P, C]` → six `[6, P, channels]`, without what `widened` added."""
+    return [column[..., :channels] for half in halves for column in half.reshape(-1, len(_B), *half.shape[1:])]
+
+
+def _at_points(matrix: np.ndarray, x: list[jax.Array]) -> list[jax.Array]:
+    """The matrix, whose rows are the points', times a column of arrays: p and −p share their even and odd parts."""
+    return _times(_PAIRS, _times(_HALVES @ matrix, x))
+
+
+def _from_points(matrix: np.ndarray, x: list[jax.Array]) -> list[jax.Array]:
+    """The same where the matrix's columns are the points'."""
+    return _times(matrix @ _HALVES, _times(_PAIRS, x))
 
 
 def _times(matrix: np.ndarray, x: list[jax.Array]) -> list[jax.Array]:
-    """The matrix times a column of arrays; its zeros take no time."""
-    rows = [[float(factor) * entry for factor, entry in zip(row, x, strict=True) if factor] for row in matrix]
+    """The matrix times a column of arrays; its zeros and ones take no time."""
+    rows = [
+        [entry if factor == 1 else float(factor) * entry for factor, entry in zip(row, x, strict=True) if factor]
+        for row in matrix.round(12)
+    ]
     return [functools.reduce(operator.add, row) for row in rows]
