@@ -29,7 +29,7 @@ def test_blocks_follow_each_other_with_parameters_of_their_own(filters):
 
     def one_by_one(params, x):
         for i in range(3):
-            x = block.apply({"params": jax.tree.map(lambda leaf: leaf[i], params)}, x)  # noqa: B023
+            x = block.apply({"params": jax.tree.map(lambda leaf: leaf[i], params)}, x)
         return x
 
     def chain(params, x):

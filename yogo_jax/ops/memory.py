@@ -27,3 +27,11 @@ def held_back(x: jax.Array, until: jax.Array) -> jax.Array:
     pass, and keeps it from there on, at many times the memory of the arrays. This hides that they are the same.
     """
     return lax.cond(until.ravel()[0] < -jnp.inf, jnp.zeros_like, lambda a: a, x)
+
+
+def zeros_of_its_own(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Zeros of x's dtype for a loop to write into.
+
+    XLA:CPU has all zeros of a shape in one array, and copies that for each loop. It does not see that these are zeros.
+    """
+    return jnp.broadcast_to(jnp.where(x.ravel()[0] < -jnp.inf, 1, 0).astype(x.dtype), shape)
