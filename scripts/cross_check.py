@@ -21,16 +21,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import torch
-from flax.traverse_util import unflatten_dict
 from PIL import Image
 
 from data_pipelines.frames import image_files
 from yogo_jax.configuration import ModelConfig, load_config
-from yogo_jax.convert import Mismatch, to_torch
+from yogo_jax.convert import Mismatch, to_flax, to_torch, torch_shapes
 from yogo_jax.convert.source import Source, read_weights
 from yogo_jax.errors import UserError
 from yogo_jax.torch_reference import build
-from yogo_jax.weights import parameter_shapes
 
 IMAGES, GRADIENTS = 1e-4, 1e-3
 """What the images may differ by, and a gradient relative to its norm."""
@@ -65,11 +63,11 @@ def random_weights(config: ModelConfig) -> Source:
     rng = np.random.default_rng(0)
 
     def draw(name: str, shape: tuple[int, ...]) -> np.ndarray:
-        scale = 0.7 * math.prod(shape[:-1]) ** -0.5 if len(shape) > 1 else 0.1
+        scale = 0.7 * math.prod(shape[1:]) ** -0.5 if len(shape) > 1 else 0.1
         return rng.normal(0, 2 * scale if "offset_mask" in name else scale, shape).astype(np.float32)
 
-    params = {name: draw(name, shape) for name, shape in parameter_shapes(config).items()}
-    return Source("jax", config, unflatten_dict(params, sep="/"))
+    tensors = {name: draw(name, shape) for name, shape in torch_shapes(config).items()}
+    return Source("jax", config, to_flax(tensors, config))
 
 
 def load(clip: Path | None, count: int, size: tuple[int, int]) -> np.ndarray:

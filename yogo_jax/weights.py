@@ -1,7 +1,8 @@
 """Weight files: safetensors that know their network.
 
-A file holds the parameters under their path in the network ("fe/conv_first/kernel"), and in its metadata the
-network's config as JSON, so that nothing else is needed to run it. Reading one runs no code.
+A file holds the parameters under their path in the network ("fe/conv_first/kernel"), those of a chain of blocks stacked
+along their first axis, and in its metadata the network's config as JSON, so that nothing else is needed to run it.
+Reading one runs no code.
 """
 
 import dataclasses

@@ -3,6 +3,7 @@
 import pytest
 
 from yogo_jax.model.config import YOGOConfig
+from yogo_jax.model.layers import LOOPED_FROM
 from yogo_jax.peers import TMNetConfig, ZoomingSlowMoConfig
 
 TINY = {"filters": 8, "groups": 4, "fe_blocks": 2}
@@ -19,7 +20,8 @@ VARIANTS = {
         "missing_frame": "zero",
         "recon": "light",
     },
-    "table 3 (c), FRU then DFU": {
+    "table 3 (c), FRU then DFU, chains as loops": {
+        "filters": LOOPED_FROM,
         "interaction": "none",
         "cell_order": "fru_dfu",
         "missing_frame": "mean",
@@ -38,7 +40,8 @@ VARIANTS = {
         "image_skip": "reconstruct",
         "motion": "registered",
     },
-    "table 3 (b), table 4 0+3": {
+    "table 3 (b), table 4 0+3, chains as loops": {
+        "filters": LOOPED_FROM,
         "interaction": "none",
         "fusion": "direct",
         "frb_backward": 0,

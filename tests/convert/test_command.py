@@ -15,7 +15,7 @@ from yogo_jax.errors import UserError
 from yogo_jax.model.config import YOGOConfig
 from yogo_jax.weights import load_weights, save_weights
 
-CONFIG = YOGOConfig(filters=8, groups=4, fe_blocks=1, frb_backward=1, frb_forward=1, hfbs=1)
+CONFIG = YOGOConfig(filters=8, groups=4, fe_blocks=2, frb_backward=1, frb_forward=1, hfbs=1)
 
 
 @pytest.fixture(scope="module")

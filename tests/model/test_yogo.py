@@ -31,11 +31,13 @@ def parameters(model: YOGO, x: jax.Array) -> dict:
     """Random parameters, none of them zero, without compiling the network's own initialisation."""
     rng = np.random.default_rng(1)
 
-    def draw(leaf):
-        values = rng.standard_normal(leaf.shape) / np.sqrt(leaf.size // leaf.shape[-1])
-        return jnp.asarray(np.abs(values) if leaf.ndim == 1 else values, leaf.dtype)  # biases that keep ReLUs alive
+    def draw(path, leaf):
+        values = rng.standard_normal(leaf.shape)
+        if path[-1].key == "bias":
+            return jnp.asarray(np.abs(values), leaf.dtype)  # that keeps ReLUs alive
+        return jnp.asarray(values / np.sqrt(np.prod(leaf.shape[-4:-1])), leaf.dtype)
 
-    return jax.tree.map(draw, jax.eval_shape(model.init, jax.random.key(0), x))
+    return jax.tree.map_with_path(draw, jax.eval_shape(model.init, jax.random.key(0), x))
 
 
 def run(model: YOGO, variables: dict, x: jax.Array, **kwargs):

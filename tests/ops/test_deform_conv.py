@@ -62,6 +62,7 @@ def by_definition(x, offset, mask, kernel, bias):
         {"size": 5, "batch": 1},
         {"reach": 50.0},
         {"reach": 0.0},
+        {"features": 56},
     ],
 )
 def test_values_are_the_definition(kwargs):

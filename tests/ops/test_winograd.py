@@ -50,7 +50,8 @@ def test_56_channels_are_multiplied_as_64():
     np.testing.assert_allclose(winograd.winograd(x, kernel), direct(x, kernel), atol=1e-4)
     for ours, theirs in zip(winograd.winograd_gradients(x, kernel, g), jax.vjp(direct, x, kernel)[1](g), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-4)
-    assert "x64xf32" in jax.jit(winograd.winograd).lower(x, kernel).as_text()
+    for function, arguments in ((winograd.winograd, (x, kernel)), (winograd.winograd_gradients, (x, kernel, g))):
+        assert "x64xf32" in jax.jit(function).lower(*arguments).as_text()
     assert [widened(jnp.ones((2, size)), 1).shape[1] for size in (48, 49, 63, 64, 65)] == [48, 64, 64, 64, 65]
 
 

@@ -13,7 +13,7 @@ CONFIG = """
 from yogo_jax.configuration import base
 def get_config():
     config = base()
-    config.model.update(filters=4, groups=2, fe_blocks=0, frb_backward=0, frb_forward=1, hfbs=1, pyramid_levels=1,
+    config.model.update(filters=4, groups=2, fe_blocks=0, frb_backward=0, frb_forward=1, hfbs=2, pyramid_levels=1,
                         dfu_direction="hidden")
     return config
 """

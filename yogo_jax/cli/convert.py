@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from yogo_jax.configuration import ModelConfig, load_config
-from yogo_jax.convert import Mismatch, checkpoint, state_dict, to_torch
+from yogo_jax.convert import Mismatch, checkpoint, state_dict, to_torch, torch_shapes
 from yogo_jax.convert.source import read_weights
 from yogo_jax.errors import UserError
 from yogo_jax.weights import save_weights
@@ -41,9 +41,8 @@ def run(args: argparse.Namespace) -> int | None:
     for note in source.notes:
         print(note)
     target = target or ("torch" if source.framework == "jax" else "jax")
-    leaves = jax.tree.leaves(source.params)
-    count = sum(leaf.size for leaf in leaves)
-    print(f"{args.source}: {source.config.network}, {len(leaves)} tensors, {count:,} parameters")
+    count = sum(leaf.size for leaf in jax.tree.leaves(source.params))
+    print(f"{args.source}: {source.config.network}, {len(torch_shapes(source.config))} tensors, {count:,} parameters")
     if args.dry_run:
         print("dry run: nothing is written")
     else:

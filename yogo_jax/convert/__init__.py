@@ -82,7 +82,7 @@ def to_torch(params: Mapping[str, Any], config: ModelConfig) -> dict[str, np.nda
     return tensors
 
 
-# Kernels are [k, k, C, K] here and [K, C, k, k] there; a dense layer is a 1×1 convolution there.
+# Kernels of a layer are [k, k, C, K] here and [K, C, k, k] there; a dense layer is a 1×1 convolution there.
 def _torch_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
     match shape:
         case (height, width, inputs, outputs):

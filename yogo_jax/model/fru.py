@@ -44,7 +44,8 @@ class FRB(nn.Module):
 class FRU(nn.Module):
     """A chain of FRBs on the branches (`refine`), then LeakyReLU(conv1) over all of them (`merge`).
 
-    All branches but the first can be looked at (`seen`) before it is there.
+    All branches but the first can be looked at (`seen`) before it is there; the first FRB stands apart from the others
+    for that.
     """
 
     filters: int

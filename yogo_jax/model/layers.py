@@ -17,6 +17,10 @@ HE_NORMAL = variance_scaling(2.0, "fan_in", "normal")
 SMALL = variance_scaling(2.0 * 0.1**2, "fan_in", "normal")
 ZEROS = nn.initializers.zeros
 
+LOOPED_FROM = 32
+"""Channels from which on a chain of blocks is a loop. On two cores the default model, of 24, compiles as fast without
+one, and takes 0.92 of its time for a training step."""
+
 
 def leaky_relu(x: jax.Array) -> jax.Array:
     """LeakyReLU of slope 0.1, the network's activation outside of residual blocks."""
@@ -134,8 +138,7 @@ class ResidualBlocks(nn.Module):
 def chained(block: nn.Module, count: int, x: Arrays) -> Arrays:
     """x through `count` blocks in a row, each with parameters of its own, stacked along their first axis.
 
-    It is one scan, so that the compiler has one block to work on. Blocks of few channels are laid out one after the
-    other all the same: they compile as fast, and a training step of the default model takes 0.92 of the time.
+    It is a scan, so that the compiler sees one block; with fewer than `LOOPED_FROM` channels, an unrolled one.
     """
     if not count:
         return x
@@ -143,6 +146,7 @@ def chained(block: nn.Module, count: int, x: Arrays) -> Arrays:
     def step(block: nn.Module, x: Arrays, _: None) -> tuple[Arrays, None]:
         return block(x), None
 
-    unroll = count if jax.tree.leaves(x)[0].shape[-1] < 32 else 1
-    scan = nn.scan(step, variable_axes={"params": 0}, split_rngs={"params": True}, length=count, unroll=unroll)
+    unroll = 1 if jax.tree.leaves(x)[0].shape[-1] >= LOOPED_FROM else count
+    axes = {"params": 0, "intermediates": 0}
+    scan = nn.scan(step, variable_axes=axes, split_rngs={"params": True}, length=count, unroll=unroll)
     return scan(block, x, None)[0]

@@ -29,9 +29,9 @@ def held_back(x: jax.Array, until: jax.Array) -> jax.Array:
     return lax.cond(until.ravel()[0] < -jnp.inf, jnp.zeros_like, lambda a: a, x)
 
 
-def zeros_of_its_own(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """Zeros of x's dtype for a loop to write into.
+def zeros_of_its_own(probe: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Large zeros for a loop to write into, of the dtype of `probe`, any array whose values no compiler knows.
 
-    XLA:CPU has all zeros of a shape in one array, and copies that for each loop. It does not see that these are zeros.
+    XLA:CPU keeps one array of all zeros of a shape, and copies it for each loop. It does not see that these are zeros.
     """
-    return jnp.broadcast_to(jnp.where(x.ravel()[0] < -jnp.inf, 1, 0).astype(x.dtype), shape)
+    return jnp.broadcast_to(jnp.where(probe.ravel()[0] < -jnp.inf, 1, 0).astype(probe.dtype), shape)

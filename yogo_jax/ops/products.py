@@ -10,7 +10,7 @@ from yogo_jax.ops.memory import laid_down
 def widened(array: jax.Array, axis: int) -> jax.Array:
     """With zeros up to 64 along an axis of 49 to 63: 56 columns of results take up to twice as long as 64."""
     size = array.shape[axis]
-    ends = [(0, 64 - size if at == axis % array.ndim and 48 < size < 64 else 0) for at in range(array.ndim)]
+    ends = [(0, 64 - size if at == axis and 48 < size < 64 else 0) for at in range(array.ndim)]
     return jnp.pad(array, ends)
 
 

@@ -69,8 +69,9 @@ def pays(x: jax.Array, kernel: jax.Array) -> bool:
 def winograd(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """x `[B, H, W, C]`, kernel `[3, 3, C, K]` → `[B, H, W, K]`, stride 1 and one zero around, float32."""
     batch, height, width, _ = x.shape
-    transformed = _transformed(widened(kernel, 3))
-    strips = _Strips(x, kernel.shape[3], WHOLE_BYTES)
+    widest = widened(kernel, 3)
+    transformed = _transformed(widest)
+    strips = _Strips(x, x.shape[3] + widest.shape[3], WHOLE_BYTES)
     x = strips.padded(x, around=1)
 
     def put(at: jax.Array, y: jax.Array) -> jax.Array:
@@ -81,7 +82,7 @@ def winograd(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
     if strips.needed:
         shape = batch, strips.rows * strips.count, TILE, TILE * strips.columns, kernel.shape[3]
-        y = lax.fori_loop(0, batch * strips.count, put, zeros_of_its_own(x, shape))
+        y = lax.fori_loop(0, batch * strips.count, put, zeros_of_its_own(kernel, shape))
     else:
         y = jnp.stack(_results(x, transformed, kernel.shape[3]), axis=2)
     return y.reshape(batch, -1, *y.shape[-2:])[:, :height, :width]
@@ -94,8 +95,9 @@ def winograd_gradients(x: jax.Array, kernel: jax.Array, g: jax.Array) -> tuple[j
     start from the same A g Aᵀ; ∂x is the sum of patches that overlap.
     """
     batch, height, width, channels = x.shape
-    transformed = _transformed(widened(kernel, 2))
-    strips = _Strips(x, g.shape[3], WHOLE_BYTES // 2)
+    widest = widened(kernel, 2)
+    transformed = _transformed(widest)
+    strips = _Strips(x, widest.shape[2] + g.shape[3], WHOLE_BYTES // 2)
     x, g = strips.padded(x, around=1), strips.padded(g, around=0)
     beside = TILE if strips.count > 1 else 0  # rows next to a strip that its patches reach into
 
@@ -107,7 +109,7 @@ def winograd_gradients(x: jax.Array, kernel: jax.Array, g: jax.Array) -> tuple[j
 
     if strips.needed:
         shape = batch, g.shape[1] + 2 * beside, g.shape[2], channels
-        zeros = zeros_of_its_own(x, shape), jnp.zeros((_B.size, *sorted((channels, g.shape[3]))), x.dtype)
+        zeros = zeros_of_its_own(kernel, shape), jnp.zeros((_B.size, *sorted((channels, g.shape[3]))), x.dtype)
         of_x, of_w = lax.fori_loop(0, batch * strips.count, add, zeros)
     else:
         of_x, of_w = _gradients(x, transformed, g, beside)
@@ -119,10 +121,11 @@ def winograd_gradients(x: jax.Array, kernel: jax.Array, g: jax.Array) -> tuple[j
 class _Strips:
     """Cuts images into strips of a few rows of patches, where one piece would be too large for the cache."""
 
-    def __init__(self, x: jax.Array, features: int, whole: int):
-        batch, height, width, channels = x.shape
+    def __init__(self, x: jax.Array, channels: int, whole: int):
+        """`channels` are those of patches and products together; more than `whole` bytes of them are cut."""
+        batch, height, width, _ = x.shape
         patches, self.columns = -(-height // TILE), -(-width // TILE)
-        row = _B.size * self.columns * (channels + features) * 4
+        row = _B.size * self.columns * channels * 4
         self.needed = batch * patches * row > whole
         least = -(-patches * row // STRIP_BYTES) if self.needed else 1
         even = (count for count in range(least, 2 * least + 1) if patches % count == 0)
