@@ -147,6 +147,11 @@ def chained(block: nn.Module, count: int, x: Arrays) -> Arrays:
         return block(x), None
 
     unroll = 1 if jax.tree.leaves(x)[0].shape[-1] >= LOOPED_FROM else count
-    axes = {"params": 0, "intermediates": 0}
-    scan = nn.scan(step, variable_axes=axes, split_rngs={"params": True}, length=count, unroll=unroll)
+    scan = nn.scan(
+        step,
+        variable_axes={"params": 0, "intermediates": 0},
+        split_rngs={"params": True},
+        length=count,
+        unroll=unroll,
+    )
     return scan(block, x, None)[0]
