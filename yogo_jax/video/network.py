@@ -13,10 +13,11 @@ from yogo_jax.peers.config import TMNetConfig
 from yogo_jax.video.options import Options
 from yogo_jax.video.tiles import Apply, TiledNetwork
 
-_BYTES_PER_FILTER = {"paper": 240, "light": 48}
+_BYTES_PER_FILTER = {"paper": 140, "light": 48}
 """XLA's temporaries on a CPU by `memory_analysis` for a pixel, filter and output frame, by the kind of
-reconstruction, with `_BYTES_OF_IMAGE` beside them: 246 for YOGO-64 and 69 for a light network of 24 filters, images
-and all, at tiles of 128 pixels."""
+reconstruction, with `_BYTES_OF_IMAGE` beside them: at tiles of 128 pixels 95 for YOGO-64, 94 for Zooming Slow-Mo and
+131 for TMNet; 138 for YOGO-64 at tiles of 64, whose padding weighs more; 69 for a light network of 24 filters, images
+and all."""
 
 _BYTES_OF_MOTION = 700
 """More of them for a pixel and output frame of a network that registers its frames: 18,300 for the default model."""
