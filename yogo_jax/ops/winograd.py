@@ -21,7 +21,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from scipy.linalg import block_diag
 
 from yogo_jax.ops.memory import laid_down, zeros_of_its_own
 from yogo_jax.ops.products import widened
@@ -46,7 +45,8 @@ def _matrices(*points: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 _B, _G, _A = _matrices(0, 0.5**0.5, -(0.5**0.5), 2**0.5, -(2**0.5))
-_PAIRS = np.asarray(block_diag(1, [[1, 1], [1, -1]], [[1, 1], [1, -1]], 1))  # sums and differences of points ±p
+_PAIRS = np.eye(len(_B))
+_PAIRS[1:3, 1:3] = _PAIRS[3:5, 3:5] = [[1, 1], [1, -1]]  # sums and differences of points ±p
 _HALVES = np.linalg.inv(_PAIRS)
 _G_BOTH = np.einsum("jx,iy->jiyx", _G, _G).reshape(_B.size, -1)  # what makes G w Gᵀ of w, column after column
 TILE = len(_A)
@@ -145,7 +145,8 @@ class _Strips:
 
 
 def _results(x: jax.Array, kernel: Halves, features: int) -> list[jax.Array]:
-    """x `[B, 4h + 2, 4w + 2, C]`, transformed kernel → the four rows of the patches' results, `[B, h, 4w, K]` each."""
+    """x `[B, 4h + 2, 4w + 2, C]`, transformed kernel of `features`, K, or more of them
+    (`widened`) → the four rows of the patches' results, `[B, h, 4w, K]` each."""
     batch, height, width = x.shape[0], x.shape[1] // TILE, x.shape[2] // TILE * TILE
     products = _columns(_products(_patches(x, _B), kernel, over=(2, 1)), features)
     columns = laid_down(jnp.stack(_from_points(_A, products), axis=2))
