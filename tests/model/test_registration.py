@@ -15,15 +15,35 @@ from yogo_jax.model.registration import Registration, warp
 TINY = YOGOConfig(filters=8, groups=2, fe_blocks=0, pyramid_levels=2)
 
 
-def test_warp_samples_where_the_flow_leads_and_repeats_edges():
+@pytest.mark.parametrize("channels", [3, 5])
+@pytest.mark.parametrize("size", [(7, 9), (1, 9), (7, 1), (1, 1)])
+def test_warp_samples_where_the_flow_leads_and_repeats_edges(size, channels):
     rng = np.random.default_rng(0)
-    x, flow = rng.random((2, 7, 9, 3), np.float32), rng.normal(0, 5, (2, 7, 9, 2)).astype(np.float32)
-    at = np.indices((7, 9))[:, None] + np.moveaxis(flow, -1, 0)
+    x, flow = rng.random((2, *size, channels), np.float32), rng.normal(0, 5, (2, *size, 2)).astype(np.float32)
+    at = np.indices(size)[:, None] + np.moveaxis(flow, -1, 0)
     expected = [
-        [scipy.ndimage.map_coordinates(x[i, ..., c], at[:, i], order=1, mode="nearest") for c in range(3)]
+        [scipy.ndimage.map_coordinates(x[i, ..., c], at[:, i], order=1, mode="nearest") for c in range(channels)]
         for i in range(2)
     ]
     np.testing.assert_allclose(np.moveaxis(warp(jnp.asarray(x), jnp.asarray(flow)), -1, 1), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [3, 5])
+def test_one_image_is_sampled_along_several_flows(channels):
+    rng = np.random.default_rng(0)
+    x, flow = rng.random((1, 6, 5, channels), np.float32), rng.normal(0, 2, (3, 6, 5, 2)).astype(np.float32)
+    together = warp(jnp.asarray(x), jnp.asarray(flow))
+    np.testing.assert_array_equal(together, warp(jnp.asarray(np.repeat(x, 3, axis=0)), jnp.asarray(flow)))
+
+
+def test_a_flow_that_is_no_number_breaks_its_own_pixel_alone():
+    x = np.random.default_rng(0).random((1, 4, 5, 3), np.float32)
+    flow = np.zeros((1, 4, 5, 2), np.float32)
+    flow[0, 1, 2] = np.nan, np.inf
+    y = np.array(warp(jnp.asarray(x), jnp.asarray(flow)))
+    assert np.isnan(y[0, 1, 2]).all()
+    y[0, 1, 2] = x[0, 1, 2]
+    np.testing.assert_array_equal(y, x)
 
 
 def scene(height, width):

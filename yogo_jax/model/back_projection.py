@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from yogo_jax import imaging
 from yogo_jax.model.registration import Motion, box, interleave, slopes, warp
-from yogo_jax.ops.memory import laid_down
+from yogo_jax.ops.memory import laid_down_on_cpu
 from yogo_jax.ops.resample import up4
 
 ROUNDS, OWN_ROUNDS = 4, 2  # with neighbours, and of known frames alone after them
@@ -102,11 +102,11 @@ def back_project(images: jax.Array, views: Views, step: float) -> jax.Array:
         # What is added of the frame itself and of its neighbours; sums over an axis of two are slow in XLA:CPU.
         whole = (1 + share[0] + share[1]) / step
         own, next_, last = (jnp.broadcast_to(x / whole, image.shape) for x in (view.known, share[0], share[1]))
-        own, next_, last, there, home = laid_down((own, next_, last, there, home))
+        own, next_, last, there, home = laid_down_on_cpu((own, next_, last, there, home))
 
         def improve(_: int, image: jax.Array) -> jax.Array:
-            seen = imaging.downscale(laid_down(warp(jnp.stack([image] * 2), home)))
-            lacking = laid_down(warp(imaging.upscale(view.neighbours - seen), there))
+            seen = imaging.downscale(laid_down_on_cpu(warp(image[None], home)))
+            lacking = laid_down_on_cpu(warp(imaging.upscale(view.neighbours - seen), there))
             itself = imaging.upscale(view.frame - imaging.downscale(image))
             return image + own * itself + next_ * lacking[0] + last * lacking[1]
 

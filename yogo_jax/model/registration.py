@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from yogo_jax.model.config import REGISTRATION_LEVELS, YOGOConfig
 from yogo_jax.model.layers import ZEROS, Conv, leaky_relu
 from yogo_jax.ops.deform_conv import deform_conv2d
+from yogo_jax.ops.memory import laid_down_on_cpu
 from yogo_jax.ops.resample import up2
 
 STEPS = 3  # at each level
@@ -122,7 +123,10 @@ def half(x: jax.Array) -> jax.Array:
 
 
 def warp(x: jax.Array, flow: jax.Array) -> jax.Array:
-    """x `[M, H, W, c]` at p + flow(p), bilinear, edges repeated; flow is `[M, H, W, 2]`, (dy, dx) in pixels."""
+    """x `[M, H, W, c]` at p + flow(p), bilinear, edges repeated; flow is `[M, H, W, 2]`, (dy, dx) in pixels.
+
+    One image `[1, H, W, c]` may be sampled along several flows.
+    """
     if x.shape[-1] > 4:
         return _warp_features(x, flow)
     return jax.lax.platform_dependent(x, flow, tpu=_warp_features, default=_warp_image)
@@ -130,28 +134,30 @@ def warp(x: jax.Array, flow: jax.Array) -> jax.Array:
 
 def _warp_features(x: jax.Array, flow: jax.Array) -> jax.Array:
     """As a deformable convolution: with its gradients, and its kernel for TPUs."""
+    x = jnp.broadcast_to(x, (*flow.shape[:-1], x.shape[-1]))
     offset = (_inside(flow, x.shape) - _grid(x.shape))[..., None, None, :]
     mask = jnp.ones((*flow.shape[:-1], 1, 1), x.dtype)
     return deform_conv2d(x, offset, mask, jnp.eye(x.shape[-1], dtype=x.dtype)[None, None])
 
 
 def _warp_image(x: jax.Array, flow: jax.Array) -> jax.Array:
-    """Four gathers that XLA fuses: an eighth of the time for three channels, where no gradient is needed."""
-    count, height, width, channels = x.shape
+    """Gathers of two neighbouring pixels each, which XLA fuses with the sums; where no gradient is needed."""
     at = _inside(flow, x.shape)
-    first = jnp.floor(at)
-    y, x_ = jnp.split(at - first, 2, axis=-1)
+    missing = [(0, 1 if side == 1 else 0) for side in x.shape[1:3]]  # the neighbour of a lone row or column
+    x = jnp.pad(x, [(0, 0), *missing, (0, 0)], mode="edge")
+    count, height, width, channels = x.shape
+    first = jnp.minimum(jnp.floor(at), jnp.array([height - 2, width - 2]))
     top, left = (first[..., axis].astype(jnp.int32) for axis in (0, 1))
-    bottom, right = jnp.minimum(top + 1, height - 1), jnp.minimum(left + 1, width - 1)
-    start = (jnp.arange(count) * height * width)[:, None, None]
-    pixels = x.reshape(-1, channels)
+    pixel = (jnp.arange(count) * height * width)[:, None, None] + top * width + left
+    pixel, share = laid_down_on_cpu((pixel, at - first))
+    y, x_ = jnp.split(share, 2, axis=-1)
 
-    def corner(row: jax.Array, column: jax.Array) -> jax.Array:
-        return pixels.at[start + row * width + column].get(mode="clip")
+    def pair(pixel: jax.Array) -> jax.Array:
+        along_rows = jax.lax.GatherDimensionNumbers((3,), collapsed_slice_dims=(), start_index_map=(0,))
+        return jax.lax.gather(x.ravel(), channels * pixel[..., None], along_rows, (2 * channels,), mode="clip")
 
-    above = (1 - x_) * corner(top, left) + x_ * corner(top, right)
-    below = (1 - x_) * corner(bottom, left) + x_ * corner(bottom, right)
-    return ((1 - y) * above + y * below).astype(x.dtype)
+    pairs = (1 - y) * pair(pixel) + y * pair(pixel + width)
+    return ((1 - x_) * pairs[..., :channels] + x_ * pairs[..., channels:]).astype(x.dtype)
 
 
 def _grid(shape: Sequence[int]) -> jax.Array:

@@ -23,7 +23,7 @@ import numpy as np
 from jax import lax
 
 from yogo_jax.ops import deform_tpu
-from yogo_jax.ops.memory import laid_down
+from yogo_jax.ops.memory import laid_down_on_cpu
 from yogo_jax.ops.products import widened
 
 # Bytes of sampled columns that a strip may fill: what stays in a core's cache, or what keeps a chip busy.
@@ -183,7 +183,7 @@ def _samples(position, offset, shape, size):
     x, right, x_inside = _cell(column[:, None, None] + (tap % size - size // 2) + offset[..., 1], width)
     index = (image[:, None, None] * (height + 3) + y) * (width + 3) + x
     index = index * groups + np.arange(groups)[:, None]
-    index, fraction = jax.tree.map(lambda a: a.reshape(-1, 1), laid_down((index, (down, right))))
+    index, fraction = jax.tree.map(lambda a: a.reshape(-1, 1), laid_down_on_cpu((index, (down, right))))
     return index, fraction, (y_inside.reshape(-1, 1), x_inside.reshape(-1, 1))
 
 
@@ -239,8 +239,8 @@ def _forward(x, offset, mask, kernel, *, strip_bytes):
         position, offset, mask = pixels
         offset, mask = offset.astype(jnp.float32), mask.astype(jnp.float32)
         index, fraction, _ = _samples(position, offset, x.shape, kernel.shape[0])
-        masked = laid_down([w * mask.reshape(-1, 1) for w in _weights(fraction)])
-        columns = laid_down(_blend(_neighbours(rows, index, groups, x.shape[2]), masked).astype(x.dtype))
+        masked = laid_down_on_cpu([w * mask.reshape(-1, 1) for w in _weights(fraction)])
+        columns = laid_down_on_cpu(_blend(_neighbours(rows, index, groups, x.shape[2]), masked).astype(x.dtype))
         return (columns.reshape(len(offset), -1) @ matrix)[:, : kernel.shape[3]]
 
     return strips.join(lax.map(strip, (strips.positions(), strips.cut(offset), strips.cut(mask))))
@@ -257,14 +257,14 @@ def _backward(x, offset, mask, kernel, g, *, strip_bytes):
         offset, mask, g = (array.astype(jnp.float32) for array in (offset, mask, g))
         index, fraction, inside = _samples(position, offset, x.shape, kernel.shape[0])
         weights = _weights(fraction)
-        masked = laid_down([w * mask.reshape(-1, 1) for w in weights])
-        corners = laid_down([c.astype(jnp.float32) for c in _neighbours(rows, index, groups, x.shape[2])])
+        masked = laid_down_on_cpu([w * mask.reshape(-1, 1) for w in weights])
+        corners = laid_down_on_cpu([c.astype(jnp.float32) for c in _neighbours(rows, index, groups, x.shape[2])])
 
-        columns = laid_down(_blend(corners, masked))
+        columns = laid_down_on_cpu(_blend(corners, masked))
         d_matrix = d_matrix + g.T @ columns.reshape(len(g), -1)  # the narrower one first: twice as fast
 
         d_columns = (g @ matrix.T).reshape(columns.shape)
-        dots = laid_down([_sum(d_columns * corner) for corner in corners])
+        dots = laid_down_on_cpu([_sum(d_columns * corner) for corner in corners])
         terms = [w * dot for w, dot in zip(weights, dots, strict=True)]
         d_mask = sum(terms[1:], start=terms[0])
         top_left, top_right, bottom_left, bottom_right = dots
@@ -272,7 +272,9 @@ def _backward(x, offset, mask, kernel, g, *, strip_bytes):
         d_y = (1 - right) * (bottom_left - top_left) + right * (bottom_right - top_right)
         d_x = (1 - down) * (top_right - top_left) + down * (bottom_right - bottom_left)
         flat_mask = mask.reshape(-1, 1)
-        d_offset = jnp.concatenate(laid_down([d_y * inside[0] * flat_mask, d_x * inside[1] * flat_mask]), axis=-1)
+        d_offset = jnp.concatenate(
+            laid_down_on_cpu([d_y * inside[0] * flat_mask, d_x * inside[1] * flat_mask]), axis=-1
+        )
         for weight, shift in zip(masked, _shifts(groups, x.shape[2]), strict=True):
             at = (index + shift)[:, 0]
             d_rows = d_rows.at[at].add(weight * d_columns, mode="promise_in_bounds", wrap_negative_indices=False)

@@ -10,7 +10,7 @@ Arrays = TypeVar("Arrays")
 
 
 def laid_down(arrays: Arrays) -> Arrays:
-    """The same arrays, computed once and laid down in memory as they are.
+    """The same arrays, computed once and laid down in memory as they are: for code that only CPUs run.
 
     XLA:CPU works cheap things out again, element by element, wherever they are used, and drops optimisation
     barriers before it decides on that. It does not look through a conditional; this one is always taken, since
@@ -18,6 +18,11 @@ def laid_down(arrays: Arrays) -> Arrays:
     """
     probe = jax.tree.leaves(arrays)[-1].ravel()[0]
     return lax.cond(probe < -jnp.inf, lambda a: jax.tree.map(jnp.zeros_like, a), lambda a: a, arrays)
+
+
+def laid_down_on_cpu(arrays: Arrays) -> Arrays:
+    """`laid_down` for code that all platforms run: on others, a conditional would only cost."""
+    return lax.platform_dependent(arrays, cpu=laid_down, default=lambda a: a)
 
 
 def held_back(x: jax.Array, until: jax.Array) -> jax.Array:
