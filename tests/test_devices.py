@@ -4,9 +4,14 @@ import os
 import subprocess
 import sys
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from yogo_jax.devices import cores
+from yogo_jax import devices as module
+from yogo_jax.devices import compiler_options, cores
+from yogo_jax.ops.conv import conv2d
 from yogo_jax.training.sharding import most_devices
 
 ASK = "from yogo_jax.devices import split_cpu; split_cpu({}); import jax; print(len(jax.devices('cpu')))"
@@ -50,3 +55,24 @@ def test_nothing_changes_once_jax_has_started():
 )
 def test_the_most_that_divide_a_batch(limit, batch, accumulate, fsdp, most):
     assert most_devices(limit, batch, accumulate, fsdp) == most
+
+
+def test_convolutions_take_all_cores_where_there_are_twice_as_many(monkeypatch):
+    rng = np.random.default_rng(0)
+    x, kernel = (jnp.asarray(rng.random(s), jnp.float32) for s in ((1, 40, 50, 24), (3, 3, 24, 24)))
+    lowered = jax.jit(conv2d).lower(x, kernel)
+    monkeypatch.setattr(module, "cores", lambda: 2)
+    assert compiler_options(jax.devices()[:1] * 2) is None
+    options = compiler_options(jax.devices()[:1])
+    compiled = lowered.compile(compiler_options=options)
+    assert options
+    assert "ynn" not in compiled.as_text()
+    np.testing.assert_allclose(compiled(x, kernel), lowered.compile()(x, kernel), rtol=1e-5)
+
+
+def test_an_option_that_xla_does_not_know_is_not_asked_for(monkeypatch):
+    monkeypatch.setattr(module, "cores", lambda: 2)
+    monkeypatch.setattr(module, "_ALL_CORES", {"xla_cpu_of_another_version": "1"})
+    module._known.cache_clear()
+    assert compiler_options(jax.devices()[:1]) is None
+    module._known.cache_clear()

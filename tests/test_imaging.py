@@ -73,6 +73,17 @@ def test_numpy_and_jax_agree(rng, function):
     np.testing.assert_allclose(under_jit, function(image), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize(("source", "target"), [(4, 1), (2, 1), (1, 4)])
+def test_what_tpus_do_by_products_others_do_by_sums(rng, source, target):
+    image = jnp.asarray(rng.random((2, 36, 140, 3), dtype=np.float32))
+    products, sums = (by(image, source, target) for by in (imaging._by_products, imaging._by_sums))
+    np.testing.assert_allclose(products, sums, atol=1e-6)
+    resize = imaging.downscale if target == 1 else imaging.upscale
+    lowered = jax.jit(resize, static_argnums=1).trace(image, max(source, target))
+    for platform, used in (("tpu", True), ("cpu", False), ("cuda", False)):
+        assert ("dot_general" in lowered.lower(lowering_platforms=(platform,)).as_text()) == used
+
+
 def test_downscale_is_differentiable(rng):
     """Its gradient is its adjoint: ⟨∂, x⟩ = ⟨g, downscale(x)⟩, since it is linear."""
     image, cotangent = (jnp.asarray(rng.random(s, dtype=np.float32)) for s in [(8, 16, 3), (2, 4, 3)])

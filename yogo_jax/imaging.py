@@ -6,11 +6,11 @@ that it was given, so that training, evaluation and the command line share one b
 
 The bicubic is MATLAB's `imresize`: Keys' kernel with a = −½, stretched by the scale when shrinking
 (antialiasing), half-pixel centres, edges mirrored with the edge pixel repeated. Scales are whole numbers,
-so every tile of an image meets the same weights: along each axis NumPy makes a few products with one small banded
-matrix, and XLA weighted sums of shifted copies.
+so every tile of an image meets the same weights: along each axis NumPy and TPUs make a few products with one small
+banded matrix, and others weighted sums of shifted copies.
 """
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -25,9 +25,11 @@ SCALE = 4
 Array = Any
 """A numpy or a jax array."""
 
+_TILE = 32  # low-resolution pixels of one matrix product: few products for XLA to compile
+
 # OpenBLAS spreads products of more than 2^18 multiply-adds over all cores and lets its threads spin there: beside
 # a training step, or in several input threads, that is a hundred times slower than staying below.
-_TILE = 8  # low-resolution pixels of one matrix product
+_BLAS_TILE = 8
 _BLAS_WORK = 2**18
 
 
@@ -120,51 +122,64 @@ def _weights(source: int, target: int, tile: int) -> tuple[np.ndarray, int]:
 def _resize(image: Array, source: int, target: int) -> Array:
     """Both axes: each `source` pixels in become `target` pixels out, where one of the two is 1."""
     *leading, height, width, channels = image.shape
-    sides = height * target // source, width * target // source
     image = to_float(image).reshape(-1, height, width, channels)
-    if _namespace(image) is jnp:
-        for axis in (1, 2) if source > target else (2, 1):  # what there is more of lies in the longer rows
-            image = _resize_axis(image, axis, source, target)
-    else:
-        for _ in range(2):
-            rows, columns = image.shape[1:3]
-            image = _resize_rows(image.reshape(-1, rows, columns * channels), source, target)
-            image = image.reshape(len(image), -1, columns, channels).swapaxes(1, 2)
-    return image.reshape(*leading, *sides, channels)
+    products, sums = (partial(by, source=source, target=target) for by in (_by_products, _by_sums))
+    if _namespace(image) is np:
+        image = products(image)
+    elif isinstance(height, int) and isinstance(width, int):
+        image = jax.lax.platform_dependent(image, tpu=products, default=sums)
+    else:  # sides that an exported program leaves open do not come in tiles
+        image = sums(image)
+    return image.reshape(*leading, *image.shape[1:])
 
 
-def _resize_axis(image: jax.Array, axis: int, source: int, target: int) -> jax.Array:
-    """One axis, as weighted sums of shifted copies: for XLA a third of the time of products, and true float32."""
-    size = image.shape[axis]
-    weights, reach = _weights(source, target, 1)
-    if isinstance(size, int):
-        padded = jnp.pad(image, [(reach, reach) if at == axis else (0, 0) for at in range(4)], mode="symmetric")
-    else:  # of an exported program, which leaves it open
-        first = jax.lax.slice_in_dim(image, 0, reach, axis=axis)
-        last = jax.lax.slice_in_dim(image, size - reach, size, axis=axis)
-        padded = jnp.concatenate([jnp.flip(first, axis), image, jnp.flip(last, axis)], axis)
-    padded = laid_down_on_cpu(padded)
-    copies = [jax.lax.slice_in_dim(padded, k, k + size - source + 1, source, axis) for k in range(weights.shape[1])]
-    resized = [sum(float(weight) * copy for weight, copy in zip(row, copies, strict=True) if weight) for row in weights]
-    return jnp.stack(resized, axis + 1).reshape(*image.shape[:axis], size * target // source, *image.shape[axis + 1 :])
+def _by_sums(image: jax.Array, source: int, target: int) -> jax.Array:
+    """`_resize` as weighted sums of shifted copies: for XLA:CPU a third of the time of products."""
+    for axis in (1, 2) if source > target else (2, 1):  # what there is more of lies in the longer rows
+        size = image.shape[axis]
+        weights, reach = _weights(source, target, 1)
+        if isinstance(size, int):
+            padded = jnp.pad(image, [(reach, reach) if at == axis else (0, 0) for at in range(4)], mode="symmetric")
+        else:
+            first = jax.lax.slice_in_dim(image, 0, reach, axis=axis)
+            last = jax.lax.slice_in_dim(image, size - reach, size, axis=axis)
+            padded = jnp.concatenate([jnp.flip(first, axis), image, jnp.flip(last, axis)], axis)
+        padded = laid_down_on_cpu(padded)
+        copies = [jax.lax.slice_in_dim(padded, k, k + size - source + 1, source, axis) for k in range(weights.shape[1])]
+        resized = [sum(float(w) * copy for w, copy in zip(row, copies, strict=True) if w) for row in weights]
+        shape = *image.shape[:axis], size * target // source, *image.shape[axis + 1 :]
+        image = jnp.stack(resized, axis + 1).reshape(shape)
+    return image
 
 
-def _resize_rows(image: np.ndarray, source: int, target: int) -> np.ndarray:
+def _by_products(image: Array, source: int, target: int) -> Array:
+    """`_resize` as products of one small banded matrix with tiles of the image, for BLAS and for matrix units."""
+    for _ in range(2):
+        rows, columns, channels = image.shape[1:]
+        image = _resize_rows(image.reshape(-1, rows, columns * channels), source, target)
+        image = image.reshape(len(image), -1, columns, channels).swapaxes(1, 2)
+    return image
+
+
+def _resize_rows(image: Array, source: int, target: int) -> Array:
     """[B, H, X] → [B, H·target/source, X]."""
-    rows = image.shape[1]
-    weights, reach = _weights(source, target, _TILE)
-    padded = np.pad(image, ((0, 0), (reach, reach), (0, 0)), mode="symmetric")
+    xp, rows = _namespace(image), image.shape[1]
+    tile = _TILE if xp is jnp else _BLAS_TILE
+    weights, reach = _weights(source, target, tile)
+    padded = xp.pad(image, ((0, 0), (reach, reach), (0, 0)), mode="symmetric")
     tiles = []
-    for start in range(0, rows, _TILE * source):
-        count = min(_TILE * source, rows - start)
+    for start in range(0, rows, tile * source):
+        count = min(tile * source, rows - start)
         window = count + 2 * reach
         used = weights[: count * target // source, :window]
         tiles.append(_product(used, padded[:, start : start + window]))
-    return np.concatenate(tiles, axis=1)
+    return xp.concatenate(tiles, axis=1)
 
 
-def _product(weights: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """[M, K] @ [B, K, X]."""
+def _product(weights: np.ndarray, image: Array) -> Array:
+    """[M, K] @ [B, K, X] in true float32, also where a TPU's default is bfloat16."""
+    if isinstance(image, jax.Array):
+        return jnp.matmul(weights, image, precision=jax.lax.Precision.HIGHEST)
     batch, _, columns = image.shape
     product = np.empty((batch, len(weights), columns), np.float32)
     step = max(1, _BLAS_WORK // weights.size)

@@ -12,7 +12,7 @@ import numpy as np
 from yogo_jax.bench.measure import Work, compare, random_params, table, use_threads
 from yogo_jax.cli.arguments import at_least
 from yogo_jax.configuration import OptimConfig, load_config
-from yogo_jax.devices import split_cpu
+from yogo_jax.devices import compiler_options, split_cpu
 from yogo_jax.training.optimiser import make_optimiser
 from yogo_jax.training.sharding import batch_sharding, make_mesh, most_devices
 from yogo_jax.training.state import TrainState, abstract_state, shardings_of
@@ -70,7 +70,8 @@ def _jax(model: nn.Module, params: Params, frames: np.ndarray, truth: np.ndarray
         out: Any = model.apply({"params": params}, x)
         return out.image
 
-    compiled = jax.jit(forward).lower(params, x).compile()
+    options = compiler_options(jax.devices()[:1])
+    compiled = jax.jit(forward, compiler_options=options).lower(params, x).compile()
     return lambda: jax.block_until_ready(compiled(params, x))
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import PartitionSpec
 
+from yogo_jax.devices import compiler_options
 from yogo_jax.errors import UserError
 from yogo_jax.evaluation.clips import Clip
 from yogo_jax.evaluation.metrics import frame_scores
@@ -82,7 +83,7 @@ class Runner:
                 function, mesh=self.mesh, in_specs=specs, out_specs=PartitionSpec(AXES), check_vma=False
             )(*arguments)
 
-        return jax.jit(mapped)
+        return jax.jit(mapped, compiler_options=compiler_options(self.mesh.devices.flat))
 
     def __call__(self, frames: np.ndarray) -> tuple[dict[str, np.ndarray], float]:
         """Scores [B, 7] of windows [B, 7, H, W, 3], uint8, and the seconds in the model.

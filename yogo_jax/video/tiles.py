@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from yogo_jax import imaging
+from yogo_jax.devices import compiler_options
 from yogo_jax.imaging import SCALE
 
 Apply = Callable[[jax.Array], jax.Array]
@@ -150,7 +151,8 @@ def _compiled(apply: Apply, shrink: bool, sharding: jax.NamedSharding) -> Callab
 
     # Each device runs its own tiles: XLA could not tell that a deformable convolution's samples are local.
     local = jax.shard_map(program, mesh=sharding.mesh, in_specs=sharding.spec, out_specs=sharding.spec, check_vma=False)
-    return jax.jit(local, in_shardings=sharding, out_shardings=sharding)
+    options = compiler_options(sharding.device_set)
+    return jax.jit(local, in_shardings=sharding, out_shardings=sharding, compiler_options=options)
 
 
 class _Canvas:
