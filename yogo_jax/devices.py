@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-_ALL_CORES = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE"}
+_ALL_CORES = (("xla_cpu_experimental_ynn_fusion_type", "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE"),)
 
 
 def cores() -> int:
@@ -39,25 +39,23 @@ def split_cpu(most: int) -> None:
 
 
 def compiler_options(devices: Iterable[Any]) -> dict[str, Any] | None:
-    """XLA's options for a program on these devices: where a CPU has twice the cores, convolutions are to use them.
+    """XLA's for an outermost program on these devices: where a CPU has twice the cores, convolutions are to use them.
 
     The library that XLA:CPU has for convolutions leaves those of fewer than 48 channels on one core, unless images are
     wider than some 500 pixels. Without it they go to Eigen, which takes all cores, at two thirds of the speed on each.
     """
-    import jax
-
-    own = [device for device in devices if device.process_index == jax.process_index()]
-    spare = own and own[0].platform == "cpu" and cores() >= 2 * len(own)
-    return _ALL_CORES if spare and _known() else None
+    devices = list(devices)
+    spare = devices[0].platform == "cpu" and cores() >= 2 * len(devices)
+    return dict(_ALL_CORES) if spare and _known(_ALL_CORES) else None
 
 
 @functools.cache
-def _known() -> bool:
-    """Whether this version of XLA takes the option."""
+def _known(options: tuple[tuple[str, str], ...]) -> bool:
+    """Whether this version of XLA takes them."""
     import jax
 
     try:
-        jax.jit(lambda: 0, compiler_options=_ALL_CORES)()
+        jax.jit(lambda: 0, compiler_options=dict(options))()
     except jax.errors.JaxRuntimeError:
         return False
     return True

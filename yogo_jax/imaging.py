@@ -7,7 +7,7 @@ that it was given, so that training, evaluation and the command line share one b
 The bicubic is MATLAB's `imresize`: Keys' kernel with a = −½, stretched by the scale when shrinking
 (antialiasing), half-pixel centres, edges mirrored with the edge pixel repeated. Scales are whole numbers,
 so every tile of an image meets the same weights: along each axis NumPy and TPUs make a few products with one small
-banded matrix, and others weighted sums of shifted copies.
+banded matrix, and other platforms, and programs for open sizes, weighted sums of shifted copies.
 """
 
 from functools import lru_cache, partial
@@ -135,7 +135,7 @@ def _resize(image: Array, source: int, target: int) -> Array:
 
 def _by_sums(image: jax.Array, source: int, target: int) -> jax.Array:
     """`_resize` as weighted sums of shifted copies: for XLA:CPU a third of the time of products."""
-    for axis in (1, 2) if source > target else (2, 1):  # what there is more of lies in the longer rows
+    for axis in (1, 2) if source > target else (2, 1):  # along columns, the costlier way, while there are few pixels
         size = image.shape[axis]
         weights, reach = _weights(source, target, 1)
         if isinstance(size, int):
@@ -156,8 +156,8 @@ def _by_products(image: Array, source: int, target: int) -> Array:
     """`_resize` as products of one small banded matrix with tiles of the image, for BLAS and for matrix units."""
     for _ in range(2):
         rows, columns, channels = image.shape[1:]
-        image = _resize_rows(image.reshape(-1, rows, columns * channels), source, target)
-        image = image.reshape(len(image), -1, columns, channels).swapaxes(1, 2)
+        image = _resize_rows(image.reshape(len(image), rows, columns * channels), source, target)
+        image = image.reshape(len(image), rows * target // source, columns, channels).swapaxes(1, 2)
     return image
 
 

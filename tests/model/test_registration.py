@@ -36,6 +36,16 @@ def test_one_image_is_sampled_along_several_flows(channels):
     np.testing.assert_array_equal(together, warp(jnp.asarray(np.repeat(x, 3, axis=0)), jnp.asarray(flow)))
 
 
+def test_an_exported_warp_takes_any_size():
+    height, width = jax.export.symbolic_shape("h, w")
+    shapes = (jax.ShapeDtypeStruct((2, height, width, c), jnp.float32) for c in (3, 2))
+    exported = jax.export.export(jax.jit(warp), platforms=("cpu",))(*shapes)
+    for size in ((7, 9), (1, 9), (7, 1), (1, 1)):
+        rng = np.random.default_rng(0)
+        x, flow = (rng.normal(0, 2, (2, *size, c)).astype(np.float32) for c in (3, 2))
+        np.testing.assert_allclose(exported.call(x, flow), warp(jnp.asarray(x), jnp.asarray(flow)), atol=1e-6)
+
+
 def test_a_flow_that_is_no_number_breaks_its_own_pixel_alone():
     x = np.random.default_rng(0).random((1, 4, 5, 3), np.float32)
     flow = np.zeros((1, 4, 5, 2), np.float32)

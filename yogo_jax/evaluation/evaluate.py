@@ -2,7 +2,7 @@
 
 Windows of one size go through in batches of `per_device` for each device. A last, smaller batch is padded, and
 what the padding yields is thrown away. Each device works alone on its own windows, so no score depends on how
-many there are.
+many there are, but for the rounding of convolutions (`compiler_options`).
 """
 
 import time

@@ -143,7 +143,8 @@ def _warp_features(x: jax.Array, flow: jax.Array) -> jax.Array:
 def _warp_image(x: jax.Array, flow: jax.Array) -> jax.Array:
     """Gathers of two neighbouring pixels each, which XLA fuses with the sums; where no gradient is needed."""
     at = _inside(flow, x.shape)
-    missing = [(0, 1 if side == 1 else 0) for side in x.shape[1:3]]  # the neighbour of a lone row or column
+    # A neighbour for a lone row or column, and for sides that an exported program leaves open.
+    missing = [(0, 0 if isinstance(side, int) and side > 1 else 1) for side in x.shape[1:3]]
     x = jnp.pad(x, [(0, 0), *missing, (0, 0)], mode="edge")
     count, height, width, channels = x.shape
     first = jnp.minimum(jnp.floor(at), jnp.array([height - 2, width - 2]))

@@ -17,12 +17,20 @@ def laid_down(arrays: Arrays) -> Arrays:
     nothing is less than −∞, but the compiler does not know.
     """
     probe = jax.tree.leaves(arrays)[-1].ravel()[0]
-    return lax.cond(probe < -jnp.inf, lambda a: jax.tree.map(jnp.zeros_like, a), lambda a: a, arrays)
+    return lax.cond(probe < -jnp.inf, _zeros, _same, arrays)
 
 
 def laid_down_on_cpu(arrays: Arrays) -> Arrays:
     """`laid_down` for code that all platforms run: on others, a conditional would only cost."""
     return lax.platform_dependent(arrays, cpu=laid_down, default=lambda a: a)
+
+
+def _zeros(arrays: Arrays) -> Arrays:
+    return jax.tree.map(jnp.zeros_like, arrays)
+
+
+def _same(arrays: Arrays) -> Arrays:
+    return arrays
 
 
 def held_back(x: jax.Array, until: jax.Array) -> jax.Array:
@@ -31,7 +39,7 @@ def held_back(x: jax.Array, until: jax.Array) -> jax.Array:
     XLA:CPU finds what a backward pass makes anew of a forward pass's arrays (padded copies, transforms) in the forward
     pass, and keeps it from there on, at many times the memory of the arrays. This hides that they are the same.
     """
-    return lax.cond(until.ravel()[0] < -jnp.inf, jnp.zeros_like, lambda a: a, x)
+    return lax.cond(until.ravel()[0] < -jnp.inf, _zeros, _same, x)
 
 
 def zeros_of_its_own(probe: jax.Array, shape: tuple[int, ...]) -> jax.Array:
