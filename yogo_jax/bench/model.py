@@ -13,6 +13,7 @@ from yogo_jax.bench.measure import Work, compare, random_params, table, use_thre
 from yogo_jax.cli.arguments import at_least
 from yogo_jax.configuration import OptimConfig, load_config
 from yogo_jax.devices import compiler_options, split_cpu
+from yogo_jax.tracing import uncollected
 from yogo_jax.training.optimiser import make_optimiser
 from yogo_jax.training.sharding import batch_sharding, make_mesh, most_devices
 from yogo_jax.training.state import TrainState, abstract_state, shardings_of
@@ -66,6 +67,7 @@ def _jax(model: nn.Module, params: Params, frames: np.ndarray, truth: np.ndarray
     if truth is not None:
         return _train(model, params, {"lr": x, "hr": jnp.asarray(truth)})
 
+    @uncollected()
     def forward(params, x):
         out: Any = model.apply({"params": params}, x)
         return out.image

@@ -24,6 +24,7 @@ from yogo_jax.evaluation.metrics import frame_scores
 from yogo_jax.evaluation.models import Model
 from yogo_jax.evaluation.protocol import KNOWN, End, Window, windows
 from yogo_jax.imaging import low_resolution, to_float
+from yogo_jax.tracing import uncollected
 from yogo_jax.training.sharding import AXES, batch_sharding, make_mesh, replicated
 
 METRICS = ("psnr_y", "ssim_y", "psnr_rgb", "ssim_rgb")
@@ -77,6 +78,7 @@ class Runner:
     def _each_device(self, function: Callable, *leading: PartitionSpec) -> Any:
         """jit `function` so that each device maps its own rows; arguments specified in `leading` it sees whole."""
 
+        @uncollected()
         def mapped(*arguments: Any) -> Any:
             specs = *leading, *(PartitionSpec(AXES),) * (len(arguments) - len(leading))
             return jax.shard_map(

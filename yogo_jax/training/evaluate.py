@@ -11,6 +11,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from yogo_jax.evaluation.metrics import Quality, frame_scores
 from yogo_jax.imaging import quantise, to_float, upscale
+from yogo_jax.tracing import uncollected
 from yogo_jax.training.sharding import AXES, put_batch, replicated
 
 Batch = dict[str, np.ndarray]
@@ -60,6 +61,7 @@ def _compile(network: nn.Module, mesh: Mesh) -> Callable:
 
     local = jax.shard_map(infer, mesh=mesh, in_specs=(PartitionSpec(), spread), out_specs=spread, check_vma=False)
 
+    @uncollected()
     def step(params: Any, batch: dict[str, jax.Array]) -> tuple[dict[str, Quality], jax.Array]:
         images = local(params, batch["lr"])
         scores = frame_scores(images, batch["hr"])

@@ -13,6 +13,7 @@ from jax.sharding import Mesh, PartitionSpec
 
 from yogo_jax.configuration import OptimConfig
 from yogo_jax.imaging import to_float
+from yogo_jax.tracing import uncollected
 from yogo_jax.training.loss import loss_terms
 from yogo_jax.training.optimiser import current_learning_rate, moving_average
 from yogo_jax.training.sharding import AXES, batch_sharding, replicated
@@ -92,6 +93,7 @@ def compile_train_step(
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """`train_step` jitted over the mesh; the state that goes in is given up for the one that comes out."""
 
+    @uncollected()
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         return train_step(state, batch, network=network, optimiser=optimiser, config=config, mesh=mesh)
 

@@ -19,6 +19,7 @@ import numpy as np
 from yogo_jax import imaging
 from yogo_jax.devices import compiler_options
 from yogo_jax.imaging import SCALE
+from yogo_jax.tracing import uncollected
 
 Apply = Callable[[jax.Array], jax.Array]
 """[B, N, h, w, 3] float32 RGB in [0, 1] → [B, 2N−1, 4h, 4w, 3]; may be traced by jit."""
@@ -141,6 +142,7 @@ class TiledNetwork:
 def _compiled(apply: Apply, shrink: bool, sharding: jax.NamedSharding) -> Callable[..., jax.Array]:
     """A batch of tiles to weighted pixels of 16 bits. One for all videos: each shape of a tile is compiled once."""
 
+    @uncollected()
     def program(tiles: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
         frames = tiles.astype(jnp.float32) / jnp.iinfo(tiles.dtype).max
         result = jnp.clip(apply(frames).astype(jnp.float32), 0, 1)
