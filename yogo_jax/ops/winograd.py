@@ -23,7 +23,7 @@ import numpy as np
 from jax import lax
 
 from yogo_jax.ops.memory import laid_down, zeros_of_its_own
-from yogo_jax.ops.products import widened
+from yogo_jax.ops.products import outer, widened
 
 WHOLE_BYTES, STRIP_BYTES = 1 << 25, 1 << 23
 """Transformed patches and products up to the first are worked off at once, half as much in gradients; more of them in
@@ -113,7 +113,7 @@ def winograd_gradients(x: jax.Array, kernel: jax.Array, g: jax.Array) -> tuple[j
         of_x, of_w = lax.fori_loop(0, batch * strips.count, add, zeros)
     else:
         of_x, of_w = _gradients(x, transformed, g, beside)
-    of_w = (jnp.asarray(_G_BOTH.T, x.dtype) @ of_w.reshape(_B.size, -1)).reshape(3, 3, *of_w.shape[1:])
+    of_w = outer(jnp.asarray(_G_BOTH, x.dtype), of_w.reshape(_B.size, -1)).reshape(3, 3, *of_w.shape[1:])
     of_w = of_w if channels <= g.shape[3] else jnp.swapaxes(of_w, 2, 3)
     return of_x[:, beside : beside + height, :width], of_w
 
@@ -179,9 +179,13 @@ def _overlapped(x: list[jax.Array], axis: int) -> list[jax.Array]:
 
 
 def _transformed(kernel: jax.Array) -> Halves:
-    """G w Gᵀ of a kernel `[3, 3, C, K]`: two `[18, C, K]`."""
+    """G w Gᵀ of a kernel `[3, 3, C, K]`: two `[18, C, K]`.
+
+    By `outer`, as the last step of ∂w is: products that contract their first axes are not YNNPACK's, each of which
+    XLA:CPU searches the whole program for when it loads a kept one. These take as long either way.
+    """
     flat, halves = kernel.reshape(_G_BOTH.shape[1], -1), jnp.split(jnp.asarray(_G_BOTH, kernel.dtype), 2)
-    return [(half @ flat).reshape(-1, *kernel.shape[2:]) for half in halves]
+    return [outer(half.T, flat).reshape(-1, *kernel.shape[2:]) for half in halves]
 
 
 def _patches(x: jax.Array, matrix: np.ndarray) -> Halves:
