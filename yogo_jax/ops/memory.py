@@ -16,8 +16,7 @@ def laid_down(arrays: Arrays) -> Arrays:
     barriers before it decides on that. It does not look through a conditional; this one is always taken, since
     nothing is less than −∞, but the compiler does not know.
     """
-    probe = jax.tree.leaves(arrays)[-1].ravel()[0]
-    return lax.cond(probe < -jnp.inf, _zeros, _same, arrays)
+    return held_back(arrays, jax.tree.leaves(arrays)[-1])
 
 
 def laid_down_on_cpu(arrays: Arrays) -> Arrays:
@@ -33,13 +32,13 @@ def _same(arrays: Arrays) -> Arrays:
     return arrays
 
 
-def held_back(x: jax.Array, until: jax.Array) -> jax.Array:
-    """The same x, which is not there before `until` is.
+def held_back(arrays: Arrays, until: jax.Array) -> Arrays:
+    """The same arrays, which are not there before `until` is.
 
     XLA:CPU finds what a backward pass makes anew of a forward pass's arrays (padded copies, transforms) in the forward
     pass, and keeps it from there on, at many times the memory of the arrays. This hides that they are the same.
     """
-    return lax.cond(until.ravel()[0] < -jnp.inf, _zeros, _same, x)
+    return lax.cond(until.ravel()[0] < -jnp.inf, _zeros, _same, arrays)
 
 
 def zeros_of_its_own(probe: jax.Array, shape: tuple[int, ...]) -> jax.Array:
