@@ -4,7 +4,7 @@ frames ─▶ FE ─▶ F ─┬─▶ RC-BI ─▶ H^b ─┬─▶ RC-FI ─�
                    └─────────────────┴─────────────────┘
 """
 
-from typing import NamedTuple
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -15,23 +15,11 @@ from yogo_jax.model import back_projection
 from yogo_jax.model.config import YOGOConfig
 from yogo_jax.model.feature_extraction import FeatureExtraction
 from yogo_jax.model.hfm import HFM, DirectFusion
+from yogo_jax.model.images import Measure, Output, one_by_one
 from yogo_jax.model.recon import Recon
 from yogo_jax.model.recurrent import BackwardRecurrence, ForwardRecurrence
 from yogo_jax.model.registration import Motion, Registration, interleave, warp
 from yogo_jax.ops.resample import up4
-
-
-class Output(NamedTuple):
-    """What the network makes, RGB, float32, `[B, 2N−1, 4H, 4W, 3]` each, not clamped.
-
-    `structure`, `detail` and `unrefined` are None unless asked for, and in networks without them. `unrefined` is what
-    the heads made of the image, before `back_projection.refine`: the one to be trained, as no gradient goes past that.
-    """
-
-    image: jax.Array
-    structure: jax.Array | None = None
-    detail: jax.Array | None = None
-    unrefined: jax.Array | None = None
 
 
 class YOGO(nn.Module):
@@ -40,12 +28,13 @@ class YOGO(nn.Module):
     config: YOGOConfig = YOGOConfig()
 
     @nn.compact
-    def __call__(self, frames: jax.Array, auxiliary: bool = False) -> Output:
+    def __call__(self, frames: jax.Array, auxiliary: bool = False, measure: Measure | None = None) -> Output:
         """Run the network.
 
         Args:
           frames: `[B, N, H, W, 3]` RGB in [0, 1], N ≥ 2, any H and W.
-          auxiliary: give the images beside `image` as well, for the loss and for looking at.
+          auxiliary: give the images beside `image` as well, for looking at and for losses of other kinds.
+          measure: give all images' distances from targets, not the images.
 
         Raises:
           ValueError: frames of another rank, or fewer than two.
@@ -71,42 +60,43 @@ class YOGO(nn.Module):
         batch, count = features.shape[:2]
         b_f_features = [y.reshape(-1, *y.shape[2:]) for y in (*states, features)]
 
-        def head(x: jax.Array, name: str) -> jax.Array:
-            recon = Recon(config, zero_last=name != "detail" and config.image_skip != "none", name=f"recon_{name}")
-            # The widest features of the network are here: one frame at a time, unless gradients are to keep them.
-            at_once = self.is_initializing() or (auxiliary and not config.remat)
-            y = recon(x) if at_once else one_by_one(recon, x, config.remat)
-            return y.reshape(batch, count, *y.shape[1:])[:, :, : 4 * height, : 4 * width].astype(jnp.float32)
-
-        structure = detail = None
-        if config.fusion == "direct":
-            image = head(DirectFusion(config, name="fusion")(*b_f_features), "image")
-        else:
-            b, f, features = HFM(config, name="hfm")((b_f_features[0], b_f_features[1], b_f_features[2]))
-            image = head(features, "image")
-            if config.auxiliary_heads and (auxiliary or self.is_initializing()):
-                structure, detail = head(b, "structure"), head(f, "detail")
+        skip = None
         if motion is not None:
             motion = Motion(*(x[:, :, :height, :width].astype(jnp.float32) for x in motion))
         if config.image_skip != "none":
             large = imaging.upscale(frames) if reconstructed is None else reconstructed[:, :, : 4 * height, : 4 * width]
             skip = between(large, motion)
-            image = image + skip
-            structure = None if structure is None else structure + skip
+
+        def finished(y: jax.Array, skip: jax.Array | None) -> jax.Array:
+            y = y[..., : 4 * height, : 4 * width, :].astype(jnp.float32)
+            return y if skip is None else y + skip
+
+        def head(name: str, x: jax.Array, skip: jax.Array | None) -> jax.Array:
+            recon = Recon(config, zero_last=skip is not None, name=f"recon_{name}")
+            if measure is None or self.is_initializing():
+                # The widest features of the network are here: one frame at a time, unless gradients are to keep them.
+                at_once = self.is_initializing() or (auxiliary and not config.remat)
+                y = recon(x) if at_once else one_by_one(recon, x, config.remat)
+                return finished(y.reshape(batch, count, *y.shape[1:]), skip)
+
+            def images(params: Any, made_of: tuple[jax.Array, jax.Array | None]) -> jax.Array:
+                y: Any = Recon(config, parent=None).apply({"params": params}, made_of[0])
+                return finished(y, made_of[1])
+
+            return measure.of(name, images, recon.variables["params"], (x.reshape(batch, count, *x.shape[1:]), skip))
+
+        structure = detail = None
+        if config.fusion == "direct":
+            image = head("image", DirectFusion(config, name="fusion")(*b_f_features), skip)
+        else:
+            b, f, features = HFM(config, name="hfm")((b_f_features[0], b_f_features[1], b_f_features[2]))
+            image = head("image", features, skip)
+            if config.auxiliary_heads and (auxiliary or measure is not None or self.is_initializing()):
+                structure, detail = head("structure", b, skip), head("detail", f, None)
         unrefined = None
-        if reconstructed is not None and motion is not None:
+        if measure is None and reconstructed is not None and motion is not None:
             unrefined, image = image, back_projection.refine(image, frames, motion)
-        return Output(image, structure, detail, unrefined) if auxiliary else Output(image)
-
-
-def one_by_one(module: nn.Module, x: jax.Array, remat: bool) -> jax.Array:
-    """The module on x `[B, …]`, example after example; with `remat`, gradients compute each of them again."""
-
-    def step(module: nn.Module, _: None, x: jax.Array) -> tuple[None, jax.Array]:
-        return None, module(x[None])[0]
-
-    step = nn.remat(step, prevent_cse=False) if remat else step
-    return nn.scan(step, variable_broadcast="params", split_rngs={"params": False})(module, None, x)[1]
+        return Output(image, structure, detail, unrefined if auxiliary else None)
 
 
 def between(large: jax.Array, motion: Motion | None = None) -> jax.Array:

@@ -1,14 +1,17 @@
 """The boxes that Zooming Slow-Mo and TMNet share and YOGO does not have."""
 
+from dataclasses import replace
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from yogo_jax.model.config import YOGOConfig
 from yogo_jax.model.dfu import DFU, Aligner, Pyramid
+from yogo_jax.model.images import Measure, one_by_one
 from yogo_jax.model.layers import Conv, ResidualBlocks, leaky_relu
 from yogo_jax.model.recon import Recon
-from yogo_jax.model.yogo import one_by_one
 from yogo_jax.peers.config import TMNetConfig, ZoomingSlowMoConfig
 
 PeerConfig = ZoomingSlowMoConfig | TMNetConfig
@@ -94,18 +97,34 @@ class BidirectionalConvLSTM(nn.Module):
 class Reconstruction(nn.Module):
     """Features `[B, T, H, W, C]` → frames `[B, T, 4h, 4w, 3]`, float32, cropped to `size`, (h, w).
 
-    `skip`, features of the same shape, is added before the image is made. `training` keeps for gradients what the
-    images are made of; else, and where the config has `remat`, it is one frame at a time.
+    `skip`, features of the same shape, is added before the image is made. `auxiliary` keeps for gradients what the
+    images are made of; else, and where the config has `remat`, it is one frame at a time. With a `measure`, it gives
+    their distance from its target, [].
     """
 
     config: PeerConfig
 
     @nn.compact
     def __call__(
-        self, x: jax.Array, size: tuple[int, ...], skip: jax.Array | None = None, training: bool = False
+        self,
+        x: jax.Array,
+        size: tuple[int, ...],
+        skip: jax.Array | None = None,
+        auxiliary: bool = False,
+        measure: Measure | None = None,
     ) -> jax.Array:
+        if measure is not None and not self.is_initializing():
+            alone = Reconstruction(replace(self.config, remat=False), parent=None)
+
+            def images(params: Any, made_of: tuple[jax.Array, jax.Array | None]) -> jax.Array:
+                x, skip = jax.tree.map(lambda x: x[:, None], made_of)
+                y: Any = alone.apply({"params": params}, x, size, skip, auxiliary=True)
+                return y[:, 0]
+
+            return measure.of("image", images, self.variables["params"], (x, skip))
+
         def each(module: nn.Module, frames: jax.Array) -> jax.Array:
-            if self.is_initializing() or (training and not self.config.remat):
+            if self.is_initializing() or (auxiliary and not self.config.remat):
                 return module(frames)
             return one_by_one(module, frames, self.config.remat)
 

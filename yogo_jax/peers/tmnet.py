@@ -11,8 +11,8 @@ import jax.numpy as jnp
 
 from yogo_jax.model.config import YOGOConfig
 from yogo_jax.model.dfu import Aligner
+from yogo_jax.model.images import Measure, Output
 from yogo_jax.model.layers import HE_NORMAL, Conv, DeformConv, leaky_relu
-from yogo_jax.model.yogo import Output
 from yogo_jax.peers.config import TMNetConfig
 from yogo_jax.peers.layers import Between, BidirectionalConvLSTM, Extraction, Reconstruction, flat, pairs, weave
 
@@ -78,9 +78,9 @@ class TMNet(nn.Module):
     config: TMNetConfig = TMNetConfig()
 
     @nn.compact
-    def __call__(self, frames: jax.Array, auxiliary: bool = False) -> Output:
+    def __call__(self, frames: jax.Array, auxiliary: bool = False, measure: Measure | None = None) -> Output:
         """frames `[B, N, H, W, 3]`, RGB in [0, 1], N ≥ 2 → `[B, T, 4H, 4W, 3]`; `auxiliary` says that gradients
-        will be asked for; there is nothing else to it.
+        will be asked for of the images; with a `measure`, it is their distance from its target, float32 [].
 
         T is (N − 1)(K + 1) + 1 with K moments.
         """
@@ -90,5 +90,5 @@ class TMNet(nn.Module):
         first = weave(levels[0], made)
         compared = first + FeatureComparison(self.config.blocks, name="comparison")(first)
         features = BidirectionalConvLSTM(self.config, name="lstm")(compared)
-        images = Reconstruction(self.config, name="recon")(features, frames.shape[2:4], first, training=auxiliary)
+        images = Reconstruction(self.config, name="recon")(features, frames.shape[2:4], first, auxiliary, measure)
         return Output(images)

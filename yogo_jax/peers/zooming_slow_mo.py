@@ -7,7 +7,7 @@ frames ─▶ features, pyramid ─▶ aligned from both sides for each missing 
 import flax.linen as nn
 import jax
 
-from yogo_jax.model.yogo import Output
+from yogo_jax.model.images import Measure, Output
 from yogo_jax.peers.config import ZoomingSlowMoConfig
 from yogo_jax.peers.layers import Between, BidirectionalConvLSTM, Extraction, Reconstruction, pairs, weave
 
@@ -18,12 +18,12 @@ class ZoomingSlowMo(nn.Module):
     config: ZoomingSlowMoConfig = ZoomingSlowMoConfig()
 
     @nn.compact
-    def __call__(self, frames: jax.Array, auxiliary: bool = False) -> Output:
+    def __call__(self, frames: jax.Array, auxiliary: bool = False, measure: Measure | None = None) -> Output:
         """frames `[B, N, H, W, 3]`, RGB in [0, 1], N ≥ 2 → `[B, 2N−1, 4H, 4W, 3]`; `auxiliary` says that gradients
-        will be asked for; there is nothing else to it.
+        will be asked for of the images; with a `measure`, it is their distance from its target, float32 [].
         """
         levels = Extraction(self.config, name="fe")(frames)
         made = Between(self.config.blocks, name="between")(*pairs(levels))
         features = BidirectionalConvLSTM(self.config, name="lstm")(weave(levels[0], [made]))
-        images = Reconstruction(self.config, name="recon")(features, frames.shape[2:4], training=auxiliary)
+        images = Reconstruction(self.config, name="recon")(features, frames.shape[2:4], None, auxiliary, measure)
         return Output(images)

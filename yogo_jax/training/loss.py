@@ -1,10 +1,12 @@
 """The loss of section III-E: Charbonnier distances of three heads from three targets."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 
 from yogo_jax.imaging import structure_and_detail, to_float
-from yogo_jax.model import Output
+from yogo_jax.model import Measure, Output
 
 
 def charbonnier(prediction: jax.Array, target: jax.Array, width: float) -> jax.Array:
@@ -17,19 +19,13 @@ def charbonnier(prediction: jax.Array, target: jax.Array, width: float) -> jax.A
     return jnp.mean(jnp.sqrt(jnp.square(difference) + width**2))
 
 
-def loss_terms(output: Output, ground_truth: jax.Array, width: float) -> dict[str, jax.Array]:
-    """The loss's terms apart, by head: `image`, and `structure` and `detail` where the network has these heads.
+def distances(ground_truth: jax.Array, width: float) -> Measure:
+    """What a network is to measure for the loss, whose terms are the distances of its image, structure and detail.
 
     Args:
-      output: of the network with `auxiliary=True`, each image [B, T, 4H, 4W, 3].
       ground_truth: [B, T, 4H, 4W, 3], uint8 or float in [0, 1].
       width: w of the Charbonnier distance, in units of [0, 1].
     """
     ground_truth = to_float(ground_truth)
-    image = output.image if output.unrefined is None else output.unrefined
-    terms = {"image": charbonnier(image, ground_truth, width)}
-    if output.structure is not None and output.detail is not None:
-        structure, detail = structure_and_detail(ground_truth)
-        terms["structure"] = charbonnier(output.structure, structure, width)
-        terms["detail"] = charbonnier(output.detail, detail, width)
-    return terms
+    targets = Output(ground_truth, *structure_and_detail(ground_truth))
+    return Measure(targets, partial(charbonnier, width=width))

@@ -14,7 +14,7 @@ from jax.sharding import Mesh, PartitionSpec
 from yogo_jax.configuration import OptimConfig
 from yogo_jax.imaging import to_float
 from yogo_jax.tracing import uncollected
-from yogo_jax.training.loss import loss_terms
+from yogo_jax.training.loss import distances
 from yogo_jax.training.optimiser import current_learning_rate, moving_average
 from yogo_jax.training.sharding import AXES, batch_sharding, replicated
 from yogo_jax.training.state import TrainState, shardings_of
@@ -47,8 +47,9 @@ def train_step(
 
     def loss(params: Any, batch: Batch) -> tuple[jax.Array, Metrics]:
         frames = to_float(batch["lr"])
-        output, sown = network.apply({"params": params}, frames, auxiliary=True, mutable=["offsets"])
-        terms = loss_terms(output, batch["hr"], config.charbonnier_width)
+        measure = distances(batch["hr"], config.charbonnier_width)
+        output, sown = network.apply({"params": params}, frames, measure=measure, mutable=["offsets"])
+        terms = {head: term for head, term in output._asdict().items() if term is not None}
         metrics = {f"loss_{head}": term for head, term in terms.items()}
         total = jnp.stack(list(terms.values())).sum()
         return total, {"loss": total, **metrics, **_offsets(sown)}
