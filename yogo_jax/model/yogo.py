@@ -83,7 +83,8 @@ class YOGO(nn.Module):
                 y: Any = Recon(config, parent=None).apply({"params": params}, made_of[0])
                 return finished(y, made_of[1])
 
-            return measure.of(name, images, recon.variables["params"], (x.reshape(batch, count, *x.shape[1:]), skip))
+            skips = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), skip)  # or None
+            return measure.of(name, images, recon.variables["params"], (x, skips))
 
         structure = detail = None
         if config.fusion == "direct":

@@ -23,7 +23,8 @@ class _PeerConfig:
       fe_blocks: residual blocks of the feature extraction.
       recon_blocks: residual blocks before the reconstruction.
       dtype: of the computation. Parameters, and coordinates of the deformable convolution, stay float32.
-      remat: recompute the recurrent cell and the images in the backward pass instead of keeping their intermediates.
+      remat: recompute the recurrent cell, and images that are not measured (`Measure`), in the backward pass instead
+        of keeping their intermediates.
     """
 
     filters: int = 64

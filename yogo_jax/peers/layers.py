@@ -121,7 +121,7 @@ class Reconstruction(nn.Module):
                 y: Any = alone.apply({"params": params}, x, size, skip, auxiliary=True)
                 return y[:, 0]
 
-            return measure.of("image", images, self.variables["params"], (x, skip))
+            return measure.of("image", images, self.variables["params"], jax.tree.map(flat, (x, skip)))
 
         def each(module: nn.Module, frames: jax.Array) -> jax.Array:
             if self.is_initializing() or (auxiliary and not self.config.remat):
