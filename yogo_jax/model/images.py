@@ -47,7 +47,12 @@ class Measure(NamedTuple):
         def distance(params: Any, made_of: Any, target: jax.Array) -> jax.Array:
             return measured(images(params, made_of), target)
 
-        return mean_distance(distance, params, made_of, target.reshape(-1, *target.shape[2:]))
+        return mean_distance(distance, params, made_of, flat(target))
+
+
+def flat(x: jax.Array) -> jax.Array:
+    """`[B, T, …]` → `[B·T, …]`"""
+    return x.reshape(-1, *x.shape[2:])
 
 
 def one_by_one(module: nn.Module, x: jax.Array, remat: bool) -> jax.Array:

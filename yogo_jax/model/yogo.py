@@ -15,7 +15,7 @@ from yogo_jax.model import back_projection
 from yogo_jax.model.config import YOGOConfig
 from yogo_jax.model.feature_extraction import FeatureExtraction
 from yogo_jax.model.hfm import HFM, DirectFusion
-from yogo_jax.model.images import Measure, Output, one_by_one
+from yogo_jax.model.images import Measure, Output, flat, one_by_one
 from yogo_jax.model.recon import Recon
 from yogo_jax.model.recurrent import BackwardRecurrence, ForwardRecurrence
 from yogo_jax.model.registration import Motion, Registration, interleave, warp
@@ -58,7 +58,7 @@ class YOGO(nn.Module):
             states.append(ForwardRecurrence(config, name="forward")(features, seen, motion))
 
         batch, count = features.shape[:2]
-        b_f_features = [y.reshape(-1, *y.shape[2:]) for y in (*states, features)]
+        b_f_features = [flat(y) for y in (*states, features)]
 
         skip = None
         if motion is not None:
@@ -83,8 +83,7 @@ class YOGO(nn.Module):
                 y: Any = Recon(config, parent=None).apply({"params": params}, made_of[0])
                 return finished(y, made_of[1])
 
-            skips = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), skip)  # or None
-            return measure.of(name, images, recon.variables["params"], (x, skips))
+            return measure.of(name, images, recon.variables["params"], (x, jax.tree.map(flat, skip)))
 
         structure = detail = None
         if config.fusion == "direct":

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from yogo_jax.model.config import YOGOConfig
 from yogo_jax.model.dfu import DFU, Aligner, Pyramid
-from yogo_jax.model.images import Measure, one_by_one
+from yogo_jax.model.images import Measure, flat, one_by_one
 from yogo_jax.model.layers import Conv, ResidualBlocks, leaky_relu
 from yogo_jax.model.recon import Recon
 from yogo_jax.peers.config import TMNetConfig, ZoomingSlowMoConfig
@@ -134,11 +134,6 @@ class Reconstruction(nn.Module):
         height, width = size
         y = each(Recon(self.config.blocks, name="image"), y)
         return y.reshape(*x.shape[:2], *y.shape[1:])[:, :, : 4 * height, : 4 * width].astype(jnp.float32)
-
-
-def flat(x: jax.Array) -> jax.Array:
-    """`[B, T, …]` → `[B·T, …]`"""
-    return x.reshape(-1, *x.shape[2:])
 
 
 def pairs(levels: list[jax.Array]) -> tuple[list[jax.Array], list[jax.Array]]:

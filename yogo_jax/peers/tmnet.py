@@ -11,10 +11,10 @@ import jax.numpy as jnp
 
 from yogo_jax.model.config import YOGOConfig
 from yogo_jax.model.dfu import Aligner
-from yogo_jax.model.images import Measure, Output
+from yogo_jax.model.images import Measure, Output, flat
 from yogo_jax.model.layers import HE_NORMAL, Conv, DeformConv, leaky_relu
 from yogo_jax.peers.config import TMNetConfig
-from yogo_jax.peers.layers import Between, BidirectionalConvLSTM, Extraction, Reconstruction, flat, pairs, weave
+from yogo_jax.peers.layers import Between, BidirectionalConvLSTM, Extraction, Reconstruction, pairs, weave
 
 
 class TemporalModulation(nn.Module):
