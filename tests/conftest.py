@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 # Most of the time here goes into compiling small programs that run once: compile them quickly.
-QUICKLY = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+QUICKLY = (
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false"
+)
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICKLY}"
 
 import jax  # noqa: E402  (after its flags)

@@ -14,6 +14,7 @@ from yogo_jax.devices import compiler_options, cores
 from yogo_jax.ops.conv import conv2d
 from yogo_jax.training.sharding import most_devices
 
+SPARE = "from yogo_jax.devices import split_cpu, spare_cores; split_cpu({}); print(int(spare_cores()))"
 ASK = "from yogo_jax.devices import split_cpu; split_cpu({}); import jax; print(len(jax.devices('cpu')))"
 
 
@@ -39,6 +40,11 @@ def test_what_the_user_set_stays():
 
 def test_nothing_changes_once_jax_has_started():
     assert devices("import jax; jax.devices();" + ASK.format(5)) == 1
+
+
+def test_cores_are_spare_where_there_are_fewer_devices():
+    assert devices(SPARE.format(1)) == (cores() > 1)
+    assert devices(SPARE.format(1000)) == 0
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,13 @@ def split_cpu(most: int) -> None:
             raise
 
 
+def spare_cores() -> bool:
+    """Whether a CPU has more cores than devices, so that programs may share their work out among several."""
+    import jax
+
+    return cores() > jax.local_device_count(backend="cpu")
+
+
 def compiler_options(devices: Iterable[Any]) -> dict[str, Any] | None:
     """XLA's for an outermost program on these devices: where a CPU has twice the cores, convolutions are to use them.
 

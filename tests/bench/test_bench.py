@@ -76,24 +76,13 @@ def test_inference_and_training_step_against_pytorch(capsys):
 def test_a_peer_against_pytorch(capsys):
     pytest.importorskip("torch")
     small = ["filters=8", "groups=2", "fe_blocks=0", "recon_blocks=0"]
-    size = [
-        "--frames",
-        "2",
-        "--width",
-        "8",
-        "--height",
-        "8",
-        "--rounds",
-        "1",
-        "--mode",
-        "forward",
-        "--against",
-        "torch",
-    ]
+    size = ["--frames", "2", "--width", "8", "--height", "8", "--rounds", "1", "--mode", "forward"]
+    size += ["--against", "torch", "--only", "sample, channels"]
     command = ["bench", "model", "--config", str(ROOT / "configs" / "tmnet.py"), *size]
     assert main(command + [f"--config.model.{field}" for field in small]) == 0
     out = capsys.readouterr().out
     assert out.startswith("tmnet, ")
+    assert ratios(out).keys() == {"torch, grid_sample, channels_last"}
     assert min(ratios(out).values()) > 0
 
 

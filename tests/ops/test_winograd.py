@@ -22,11 +22,15 @@ def case(batch, height, width, channels, features):
     return [jnp.asarray(rng.standard_normal(shape), jnp.float32) for shape in shapes]
 
 
-@pytest.fixture(params=["whole", "strips"])
+@pytest.fixture(params=["whole", "strips", "strips, a core for each device"])
 def strips(request, monkeypatch):
-    if request.param == "strips":  # of one row of patches
-        monkeypatch.setattr(winograd, "WHOLE_BYTES", 0)
-        monkeypatch.setattr(winograd, "STRIP_BYTES", 1)
+    """Of one row of patches."""
+    alone = "core" in request.param
+    monkeypatch.setattr(winograd, "spare_cores", lambda: not alone)
+    if request.param != "whole":
+        whole, strip = ("WHOLE_KERNELS", "STRIP_KERNELS") if alone else ("WHOLE_BYTES", "STRIP_BYTES")
+        monkeypatch.setattr(winograd, whole, 0)
+        monkeypatch.setattr(winograd, strip, 0 if alone else 1)
 
 
 @pytest.mark.usefixtures("strips")
@@ -57,6 +61,7 @@ def test_56_channels_are_multiplied_as_64():
 
 @pytest.mark.parametrize("rows", [12, 13])
 def test_several_rows_of_patches_make_a_strip(rows, monkeypatch):
+    monkeypatch.setattr(winograd, "spare_cores", lambda: True)
     monkeypatch.setattr(winograd, "WHOLE_BYTES", 0)
     monkeypatch.setattr(winograd, "STRIP_BYTES", 2 * 36 * 2 * (3 + 4) * 4)  # two rows: not of an odd number
     assert_same_as_direct(*case(2, rows, 6, 3, 4))

@@ -53,7 +53,6 @@ def test_half_way_nothing_is_modulated():
 
 
 def test_remat_changes_memory_only():
-    """Of the recurrence; tests/model/test_images.py has it of the images."""
     tiny = ZoomingSlowMoConfig(filters=8, groups=4, fe_blocks=1, recon_blocks=1)
     plain, remat = (BidirectionalConvLSTM(dataclasses.replace(tiny, remat=remat)) for remat in (False, True))
     x = jnp.asarray(np.random.default_rng(0).random((2, 3, 8, 8, 8), np.float32))
@@ -64,7 +63,7 @@ def test_remat_changes_memory_only():
         return jnp.square(y).mean(), y
 
     one, other = (jax.jit(jax.grad(loss, has_aux=True), static_argnums=1)(params, model) for model in (plain, remat))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), one, other)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5 * jnp.abs(b).max()), one, other)
 
 
 def test_weave_puts_frames_in_order_of_time():

@@ -54,7 +54,6 @@ class Runs:
             **os.environ,
             "JAX_NUM_CPU_DEVICES": "1",
             "JAX_COMPILATION_CACHE_DIR": str(self.folder / "compiled"),
-            "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
             **environment,
         }
         command = [sys.executable, "-m", "yogo_jax", "train", "--config", str(self.folder / "config.py")]

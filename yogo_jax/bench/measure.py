@@ -1,5 +1,7 @@
 """Fair comparisons: the same input, the same threads, turn by turn in one process, medians, and peak memory."""
 
+import contextlib
+import ctypes
 import gc
 import os
 import statistics
@@ -97,8 +99,13 @@ def use_threads(count: int) -> None:
 
 
 def _peak(work: Work) -> int | None:
-    """Growth of the resident memory while the work runs for the first time, by the kernel's own high-water mark."""
+    """Growth of the resident memory while the work runs for the first time, by the kernel's own high-water mark.
+
+    What glibc kept of an earlier contender's memory goes back to the system first, or it would hide some of the growth.
+    """
     gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # another libc, or system
+        ctypes.CDLL(None).malloc_trim(0)
     try:
         Path("/proc/self/clear_refs").write_text("5")
         measured = jax.default_backend() == "cpu"

@@ -37,6 +37,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="print ratios to: the same network in PyTorch, the same by torch.compile, Zooming Slow-Mo in PyTorch",
     )
+    parser.add_argument(
+        "--only", metavar="TEXT", default="", help="of these only what has this in its name, where memory is short"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -57,7 +60,8 @@ def run(args: argparse.Namespace) -> None:
         if args.against:
             from yogo_jax.bench import torch_side
 
-            contenders |= torch_side.model(config, args.against, frames, targets, args.threads)
+            others = torch_side.model(config, args.against, frames, targets, args.threads)
+            contenders |= {name: prepare for name, prepare in others.items() if args.only in name}
         print(table(compare(contenders, args.rounds)))
 
 

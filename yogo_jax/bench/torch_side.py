@@ -60,18 +60,19 @@ def model(
 
     `against` has "torch" for the network of the same record, "compiled" for the same by `torch.compile` (which
     wants a C++ compiler), and "zooming_slow_mo" for that one as published. With the `truth` of the `frames`
-    `[B, N, H, W, 3]`, it is a training step: Charbonnier distances of all heads, their gradients, AdaMax.
+    `[B, N, H, W, 3]`, it is a training step: Charbonnier distances of all heads, their gradients, AdaMax; of several
+    examples also with their gradients taken in turn and added up, which needs the memory of one.
     """
     torch.set_num_threads(threads)
     x = _channels_first(frames)
     targets = [] if truth is None else [_channels_first(image) for image in (truth, *structure_and_detail(truth))]
 
-    def prepare(config: ModelConfig, backend: deform_conv.Backend, last: bool, compiled: bool) -> Work:
+    def prepare(config: ModelConfig, backend: deform_conv.Backend, last: bool, compiled: bool, parts: int = 1) -> Work:
         network = torch_reference.build(config, backend).requires_grad_(bool(targets))
         if last:
             network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         call: Callable = torch.compile(network) if compiled else network
-        work = partial(_train, call, torch.optim.Adamax(network.parameters(), 1e-4), x, targets)
+        work = partial(_train, call, torch.optim.Adamax(network.parameters(), 1e-4), x, targets, parts)
         if not targets:
             work = torch.no_grad()(partial(call, x))
         if compiled:
@@ -84,6 +85,8 @@ def model(
             for backend in _backends():
                 found[f"{name}, {backend}"] = partial(prepare, record, backend, False, False)
                 found[f"{name}, {backend}, channels_last"] = partial(prepare, record, backend, True, False)
+                if targets and len(x) > 1:
+                    found[f"{name}, {backend}, last, in turn"] = partial(prepare, record, backend, True, False, len(x))
     if "compiled" in against:
         found["torch.compile, grid_sample, last"] = partial(prepare, config, "grid_sample", True, True)
     return found
@@ -93,8 +96,18 @@ def _channels_first(frames: np.ndarray) -> torch.Tensor:
     return torch.tensor(frames).permute(0, 1, 4, 2, 3).contiguous()
 
 
-def _train(network: Callable, optimiser: torch.optim.Optimizer, x: torch.Tensor, targets: list[torch.Tensor]) -> None:
-    """The targets are the images' own, their structure and their detail; only heads that are there count."""
+def _train(
+    network: Callable, optimiser: torch.optim.Optimizer, x: torch.Tensor, targets: list[torch.Tensor], parts: int
+) -> None:
+    """A step on a batch in equal parts. The targets are the images' own, their structure and their detail; only heads
+    that are there count."""
+    optimiser.zero_grad()
+    for frames, *wanted in zip(*(array.chunk(parts) for array in (x, *targets)), strict=True):
+        (_loss(network, frames, wanted) / parts).backward()
+    optimiser.step()
+
+
+def _loss(network: Callable, x: torch.Tensor, targets: list[torch.Tensor]) -> torch.Tensor:
     width = OptimConfig().charbonnier_width
     loss = torch.zeros(())
     output = network(x, auxiliary=True)
@@ -102,6 +115,4 @@ def _train(network: Callable, optimiser: torch.optim.Optimizer, x: torch.Tensor,
     for image, target in zip((own, output.structure, output.detail), targets, strict=True):
         if image is not None:
             loss = loss + torch.sqrt((image - target[:, : image.shape[1]]) ** 2 + width**2).mean()
-    optimiser.zero_grad()
-    loss.backward()
-    optimiser.step()
+    return loss

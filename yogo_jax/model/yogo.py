@@ -34,7 +34,7 @@ class YOGO(nn.Module):
         Args:
           frames: `[B, N, H, W, 3]` RGB in [0, 1], N ≥ 2, any H and W.
           auxiliary: give the images beside `image` as well, for looking at and for losses of other kinds.
-          measure: give all images' distances from targets, not the images.
+          measure: give all heads' distances from their targets, float32 [], not the images.
 
         Raises:
           ValueError: frames of another rank, or fewer than two.
@@ -71,19 +71,18 @@ class YOGO(nn.Module):
             y = y[..., : 4 * height, : 4 * width, :].astype(jnp.float32)
             return y if skip is None else y + skip
 
-        def head(name: str, x: jax.Array, skip: jax.Array | None) -> jax.Array:
+        def head(name: str, x: jax.Array, skip: jax.Array | None) -> Any:
             recon = Recon(config, zero_last=skip is not None, name=f"recon_{name}")
             if measure is None or self.is_initializing():
-                # The widest features of the network are here: one frame at a time, unless gradients are to keep them.
-                at_once = self.is_initializing() or (auxiliary and not config.remat)
-                y = recon(x) if at_once else one_by_one(recon, x, config.remat)
+                y = one_by_one(recon, x)
                 return finished(y.reshape(batch, count, *y.shape[1:]), skip)
+            module, variables = recon.unbind()
 
             def images(params: Any, made_of: tuple[jax.Array, jax.Array | None]) -> jax.Array:
-                y: Any = Recon(config, parent=None).apply({"params": params}, made_of[0])
+                y: Any = module.apply({"params": params}, made_of[0])
                 return finished(y, made_of[1])
 
-            return measure.of(name, images, recon.variables["params"], (x, jax.tree.map(flat, skip)))
+            return measure.of(name, images, variables["params"], (x, jax.tree.map(flat, skip)))
 
         structure = detail = None
         if config.fusion == "direct":

@@ -15,6 +15,7 @@ back: `pays` is what was measured (docs/performance.md).
 """
 
 import functools
+import math
 import operator
 
 import jax
@@ -22,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from yogo_jax.devices import spare_cores
 from yogo_jax.ops.memory import laid_down, zeros_of_its_own
 from yogo_jax.ops.products import outer, widened
 
@@ -29,6 +31,10 @@ WHOLE_BYTES, STRIP_BYTES = 1 << 25, 1 << 23
 """Transformed patches and products up to the first are worked off at once, half as much in gradients; more of them in
 strips of the second. Measured: what stays in a shared cache is fastest, but in strips XLA:CPU gives the products to one
 thread."""
+WHOLE_KERNELS, STRIP_KERNELS = 8, 4
+"""The same in sizes of the transformed kernel, where each core has a device of its own, and no thread is there to share
+with. Measured: what stays in a core's own cache is fastest, but each strip reads the kernel anew, and adds to its
+gradient."""
 
 
 def _matrices(*points: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -71,7 +77,7 @@ def winograd(x: jax.Array, kernel: jax.Array) -> jax.Array:
     batch, height, width, _ = x.shape
     widest = widened(kernel, 3)
     transformed = _transformed(widest)
-    strips = _Strips(x, x.shape[3] + widest.shape[3], WHOLE_BYTES)
+    strips = _Strips(x, widest, WHOLE_BYTES)
     x = strips.padded(x, around=1)
 
     def put(at: jax.Array, y: jax.Array) -> jax.Array:
@@ -97,7 +103,7 @@ def winograd_gradients(x: jax.Array, kernel: jax.Array, g: jax.Array) -> tuple[j
     batch, height, width, channels = x.shape
     widest = widened(kernel, 2)
     transformed = _transformed(widest)
-    strips = _Strips(x, widest.shape[2] + g.shape[3], WHOLE_BYTES // 2)
+    strips = _Strips(x, widest, WHOLE_BYTES // 2)
     x, g = strips.padded(x, around=1), strips.padded(g, around=0)
     beside = TILE if strips.count > 1 else 0  # rows next to a strip that its patches reach into
 
@@ -121,13 +127,17 @@ def winograd_gradients(x: jax.Array, kernel: jax.Array, g: jax.Array) -> tuple[j
 class _Strips:
     """Cuts images into strips of a few rows of patches, where one piece would be too large for the cache."""
 
-    def __init__(self, x: jax.Array, channels: int, whole: int):
-        """`channels` are those of patches and products together; more than `whole` bytes of them are cut."""
+    def __init__(self, x: jax.Array, kernel: jax.Array, whole: int):
+        """More than `whole` bytes of patches and products are cut, if there are cores to share them with."""
         batch, height, width, _ = x.shape
         patches, self.columns = -(-height // TILE), -(-width // TILE)
-        row = _B.size * self.columns * channels * 4
+        row = _B.size * self.columns * sum(kernel.shape[2:]) * 4
+        strip = STRIP_BYTES
+        if not spare_cores():
+            size = _B.size * math.prod(kernel.shape[2:]) * 4
+            whole, strip = WHOLE_KERNELS * size, max(1, STRIP_KERNELS * size)
         self.needed = batch * patches * row > whole
-        least = -(-patches * row // STRIP_BYTES) if self.needed else 1
+        least = -(-patches * row // strip) if self.needed else 1
         even = (count for count in range(least, 2 * least + 1) if patches % count == 0)
         self.rows = -(-patches // next(even, least))  # an even division needs no copy of the results
         self.count = -(-patches // self.rows)

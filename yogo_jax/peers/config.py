@@ -23,8 +23,7 @@ class _PeerConfig:
       fe_blocks: residual blocks of the feature extraction.
       recon_blocks: residual blocks before the reconstruction.
       dtype: of the computation. Parameters, and coordinates of the deformable convolution, stay float32.
-      remat: recompute the recurrent cell, and images that are not measured (`Measure`), in the backward pass instead
-        of keeping their intermediates.
+      remat: recompute the recurrent cell in the backward pass instead of keeping its intermediates.
     """
 
     filters: int = 64

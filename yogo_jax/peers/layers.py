@@ -1,6 +1,5 @@
 """The boxes that Zooming Slow-Mo and TMNet share and YOGO does not have."""
 
-from dataclasses import replace
 from typing import Any
 
 import flax.linen as nn
@@ -95,45 +94,42 @@ class BidirectionalConvLSTM(nn.Module):
 
 
 class Reconstruction(nn.Module):
-    """Features `[B, T, H, W, C]` → frames `[B, T, 4h, 4w, 3]`, float32, cropped to `size`, (h, w).
-
-    `skip`, features of the same shape, is added before the image is made. `auxiliary` keeps for gradients what the
-    images are made of; else, and where the config has `remat`, it is one frame at a time. With a `measure`, it gives
-    their distance from its target, [].
-    """
+    """Features `[M, H, W, C]` → images `[M, 4H, 4W, 3]`; `skip`, of the features' shape, joins before the last part."""
 
     config: PeerConfig
 
     @nn.compact
-    def __call__(
-        self,
-        x: jax.Array,
-        size: tuple[int, ...],
-        skip: jax.Array | None = None,
-        auxiliary: bool = False,
-        measure: Measure | None = None,
-    ) -> jax.Array:
-        if measure is not None and not self.is_initializing():
-            alone = Reconstruction(replace(self.config, remat=False), parent=None)
+    def __call__(self, x: jax.Array, skip: jax.Array | None = None) -> jax.Array:
+        y = ResidualBlocks(self.config.filters, self.config.recon_blocks, name="trunk")(x)
+        return Recon(self.config.blocks, name="image")(y if skip is None else y + skip)
 
-            def images(params: Any, made_of: tuple[jax.Array, jax.Array | None]) -> jax.Array:
-                x, skip = jax.tree.map(lambda x: x[:, None], made_of)
-                y: Any = alone.apply({"params": params}, x, size, skip, auxiliary=True)
-                return y[:, 0]
 
-            return measure.of("image", images, self.variables["params"], jax.tree.map(flat, (x, skip)))
+def reconstructed(
+    recon: Reconstruction,
+    size: tuple[int, ...],
+    x: jax.Array,
+    skip: jax.Array | None = None,
+    measure: Measure | None = None,
+) -> Any:
+    """Features, and a skip of their shape, `[B, T, H, W, C]` → frames `[B, T, 4h, 4w, 3]`, float32; `size` is (h, w).
 
-        def each(module: nn.Module, frames: jax.Array) -> jax.Array:
-            if self.is_initializing() or (auxiliary and not self.config.remat):
-                return module(frames)
-            return one_by_one(module, frames, self.config.remat)
+    With a `measure`, the frames' distance from their target, float32 [].
+    """
+    height, width = size
+    made_of = jax.tree.map(flat, (x, skip))
 
-        y = each(ResidualBlocks(self.config.filters, self.config.recon_blocks, name="trunk"), flat(x))
-        if skip is not None:
-            y = y + flat(skip)
-        height, width = size
-        y = each(Recon(self.config.blocks, name="image"), y)
-        return y.reshape(*x.shape[:2], *y.shape[1:])[:, :, : 4 * height, : 4 * width].astype(jnp.float32)
+    def cropped(y: Any) -> jax.Array:
+        return y[:, : 4 * height, : 4 * width].astype(jnp.float32)
+
+    if measure is None or recon.is_initializing():
+        y = cropped(one_by_one(recon, *made_of))
+        return y.reshape(*x.shape[:2], *y.shape[1:])
+    module, variables = recon.unbind()
+
+    def images(params: Any, made_of: Any) -> jax.Array:
+        return cropped(module.apply({"params": params}, *made_of))
+
+    return measure.of("image", images, variables["params"], made_of)
 
 
 def pairs(levels: list[jax.Array]) -> tuple[list[jax.Array], list[jax.Array]]:

@@ -14,7 +14,15 @@ from yogo_jax.model.dfu import Aligner
 from yogo_jax.model.images import Measure, Output, flat
 from yogo_jax.model.layers import HE_NORMAL, Conv, DeformConv, leaky_relu
 from yogo_jax.peers.config import TMNetConfig
-from yogo_jax.peers.layers import Between, BidirectionalConvLSTM, Extraction, Reconstruction, pairs, weave
+from yogo_jax.peers.layers import (
+    Between,
+    BidirectionalConvLSTM,
+    Extraction,
+    Reconstruction,
+    pairs,
+    reconstructed,
+    weave,
+)
 
 
 class TemporalModulation(nn.Module):
@@ -79,8 +87,8 @@ class TMNet(nn.Module):
 
     @nn.compact
     def __call__(self, frames: jax.Array, auxiliary: bool = False, measure: Measure | None = None) -> Output:
-        """frames `[B, N, H, W, 3]`, RGB in [0, 1], N ≥ 2 → `[B, T, 4H, 4W, 3]`; `auxiliary` says that gradients
-        will be asked for of the images; with a `measure`, it is their distance from its target, float32 [].
+        """frames `[B, N, H, W, 3]`, RGB in [0, 1], N ≥ 2 → `[B, T, 4H, 4W, 3]`; with a `measure`, their distance from
+        its target, float32 []. There is nothing `auxiliary`.
 
         T is (N − 1)(K + 1) + 1 with K moments.
         """
@@ -90,5 +98,5 @@ class TMNet(nn.Module):
         first = weave(levels[0], made)
         compared = first + FeatureComparison(self.config.blocks, name="comparison")(first)
         features = BidirectionalConvLSTM(self.config, name="lstm")(compared)
-        images = Reconstruction(self.config, name="recon")(features, frames.shape[2:4], first, auxiliary, measure)
-        return Output(images)
+        recon = Reconstruction(self.config, name="recon")
+        return Output(reconstructed(recon, frames.shape[2:4], features, first, measure))

@@ -9,7 +9,15 @@ import jax
 
 from yogo_jax.model.images import Measure, Output
 from yogo_jax.peers.config import ZoomingSlowMoConfig
-from yogo_jax.peers.layers import Between, BidirectionalConvLSTM, Extraction, Reconstruction, pairs, weave
+from yogo_jax.peers.layers import (
+    Between,
+    BidirectionalConvLSTM,
+    Extraction,
+    Reconstruction,
+    pairs,
+    reconstructed,
+    weave,
+)
 
 
 class ZoomingSlowMo(nn.Module):
@@ -19,11 +27,11 @@ class ZoomingSlowMo(nn.Module):
 
     @nn.compact
     def __call__(self, frames: jax.Array, auxiliary: bool = False, measure: Measure | None = None) -> Output:
-        """frames `[B, N, H, W, 3]`, RGB in [0, 1], N ≥ 2 → `[B, 2N−1, 4H, 4W, 3]`; `auxiliary` says that gradients
-        will be asked for of the images; with a `measure`, it is their distance from its target, float32 [].
+        """frames `[B, N, H, W, 3]`, RGB in [0, 1], N ≥ 2 → `[B, 2N−1, 4H, 4W, 3]`; with a `measure`, their distance
+        from its target, float32 []. There is nothing `auxiliary`.
         """
         levels = Extraction(self.config, name="fe")(frames)
         made = Between(self.config.blocks, name="between")(*pairs(levels))
         features = BidirectionalConvLSTM(self.config, name="lstm")(weave(levels[0], [made]))
-        images = Reconstruction(self.config, name="recon")(features, frames.shape[2:4], None, auxiliary, measure)
-        return Output(images)
+        recon = Reconstruction(self.config, name="recon")
+        return Output(reconstructed(recon, frames.shape[2:4], features, None, measure))
