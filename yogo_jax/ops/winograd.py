@@ -88,7 +88,7 @@ def winograd(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
     if strips.needed:
         shape = batch, strips.rows * strips.count, TILE, TILE * strips.columns, kernel.shape[3]
-        y = lax.fori_loop(0, batch * strips.count, put, zeros_of_its_own(kernel, shape))
+        y = lax.fori_loop(0, batch * strips.count, put, zeros_of_its_own(x, shape))
     else:
         y = jnp.stack(_results(x, transformed, kernel.shape[3]), axis=2)
     return y.reshape(batch, -1, *y.shape[-2:])[:, :height, :width]
@@ -115,7 +115,7 @@ def winograd_gradients(x: jax.Array, kernel: jax.Array, g: jax.Array) -> tuple[j
 
     if strips.needed:
         shape = batch, g.shape[1] + 2 * beside, g.shape[2], channels
-        zeros = zeros_of_its_own(kernel, shape), jnp.zeros((_B.size, *sorted((channels, g.shape[3]))), x.dtype)
+        zeros = zeros_of_its_own(g, shape), jnp.zeros((_B.size, *sorted((channels, g.shape[3]))), x.dtype)
         of_x, of_w = lax.fori_loop(0, batch * strips.count, add, zeros)
     else:
         of_x, of_w = _gradients(x, transformed, g, beside)
