@@ -47,6 +47,14 @@ def test_cores_are_spare_where_there_are_fewer_devices():
     assert devices(SPARE.format(1000)) == 0
 
 
+def test_no_cpu_among_the_devices(monkeypatch):
+    def refuse(backend):
+        raise RuntimeError(f"Unknown backend {backend}")
+
+    monkeypatch.setattr(jax, "local_device_count", refuse)
+    assert module.spare_cores()
+
+
 @pytest.mark.parametrize(
     ("limit", "batch", "accumulate", "fsdp", "most"),
     [

@@ -39,10 +39,13 @@ def split_cpu(most: int) -> None:
 
 
 def spare_cores() -> bool:
-    """Whether a CPU has more cores than devices, so that programs may share their work out among several."""
+    """Whether the CPU has more cores than JAX has devices there, so that a program may spread its work over several."""
     import jax
 
-    return cores() > jax.local_device_count(backend="cpu")
+    try:
+        return cores() > jax.local_device_count(backend="cpu")
+    except RuntimeError:  # JAX was told to leave the CPU alone: nothing will run there
+        return True
 
 
 def compiler_options(devices: Iterable[Any]) -> dict[str, Any] | None:

@@ -7,11 +7,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from yogo_jax.bench.measure import compare, table
 from yogo_jax.cli import main
+from yogo_jax.model import Output
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -61,16 +63,34 @@ def ratios(text):
 def test_inference_and_training_step_against_pytorch(capsys):
     pytest.importorskip("torch")
     small = "filters=8 groups=2 fe_blocks=0 frb_backward=0 frb_forward=0 hfbs=1 pyramid_levels=1 dfu_direction=hidden"
-    size = ["--frames", "2", "--width", "8", "--height", "8", "--rounds", "1", "--against", "torch"]
+    size = ["--frames", "2", "--batch", "2", "--width", "8", "--height", "8", "--rounds", "1", "--against", "torch"]
     command = ["bench", "model", "--config", str(ROOT / "configs" / "yogo_64.py"), *size]
     assert main(command + [f"--config.model.{field}" for field in small.split()]) == 0
     head, forward, train = re.split(r"\n.+ prepare .+\n", capsys.readouterr().out)
-    assert head == "yogo, 1×2 frames of 8×8, 2 threads"
+    assert head == "yogo, 2×2 frames of 8×8, 2 threads"
     assert forward.startswith("jax, forward ")
     assert train.startswith("jax, training step ")
     for lines in (forward, train):
         assert {"torch, grid_sample", "torch, grid_sample, channels_last"} <= ratios(lines).keys()
         assert min(ratios(lines).values()) > 0
+    assert "torch, grid_sample, last, in turn" in ratios(train).keys() - ratios(forward).keys()
+
+
+def test_examples_in_turn_have_the_gradients_of_all_at_once():
+    torch = pytest.importorskip("torch")
+    from yogo_jax.bench.torch_side import _train
+
+    class Network(torch.nn.Linear):
+        def forward(self, x, auxiliary):
+            return Output(super().forward(x))
+
+    network, x = Network(3, 3), torch.rand(2, 3, 4, 4, 3)
+    unmoved = torch.optim.SGD(network.parameters(), 0.0)
+    gradients = []
+    for parts in (1, 2):
+        _train(network, unmoved, x, [torch.rand(x.shape, generator=torch.manual_seed(0))] * 3, parts)
+        gradients.append(network.weight.grad.numpy().copy())
+    np.testing.assert_allclose(*gradients, rtol=1e-5)
 
 
 def test_a_peer_against_pytorch(capsys):
@@ -84,6 +104,8 @@ def test_a_peer_against_pytorch(capsys):
     assert out.startswith("tmnet, ")
     assert ratios(out).keys() == {"torch, grid_sample, channels_last"}
     assert min(ratios(out).values()) > 0
+    assert main([*command, "--only", "nothing"]) == 2
+    assert "torch, grid_sample, channels_last" in capsys.readouterr().err
 
 
 def test_scaling_tells_and_draws_growth(tmp_path, capsys):

@@ -13,6 +13,7 @@ from yogo_jax.bench.measure import Work, compare, random_params, table, use_thre
 from yogo_jax.cli.arguments import at_least
 from yogo_jax.configuration import OptimConfig, load_config
 from yogo_jax.devices import compiler_options, split_cpu
+from yogo_jax.errors import UserError
 from yogo_jax.tracing import uncollected
 from yogo_jax.training.optimiser import make_optimiser
 from yogo_jax.training.sharding import batch_sharding, make_mesh, most_devices
@@ -38,13 +39,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="print ratios to: the same network in PyTorch, the same by torch.compile, Zooming Slow-Mo in PyTorch",
     )
     parser.add_argument(
-        "--only", metavar="TEXT", default="", help="of these only what has this in its name, where memory is short"
+        "--only", metavar="TEXT", default="", help="of PyTorch's ways, only those with this in their names"
     )
 
 
 def run(args: argparse.Namespace) -> None:
     use_threads(args.threads)
-    split_cpu(args.batch)
+    split_cpu(1 if args.mode == "forward" else args.batch)
     config = load_config(args.config, args.overrides).model if args.config else load_weights()[0]
     frames = np.random.default_rng(0).random((args.batch, args.frames, args.height, args.width, 3), np.float32)
     print(f"{config.network}, {args.batch}×{args.frames} frames of {args.width}×{args.height}, {args.threads} threads")
@@ -62,6 +63,8 @@ def run(args: argparse.Namespace) -> None:
 
             others = torch_side.model(config, args.against, frames, targets, args.threads)
             contenders |= {name: prepare for name, prepare in others.items() if args.only in name}
+            if len(contenders) == 1:
+                raise UserError(f"--only {args.only!r}: it takes a part of one of these names: {'; '.join(others)}")
         print(table(compare(contenders, args.rounds)))
 
 

@@ -32,9 +32,9 @@ WHOLE_BYTES, STRIP_BYTES = 1 << 25, 1 << 23
 strips of the second. Measured: what stays in a shared cache is fastest, but in strips XLA:CPU gives the products to one
 thread."""
 WHOLE_KERNELS, STRIP_KERNELS = 8, 4
-"""The same in sizes of the transformed kernel, where each core has a device of its own, and no thread is there to share
-with. Measured: what stays in a core's own cache is fastest, but each strip reads the kernel anew, and adds to its
-gradient."""
+"""The two in sizes of the transformed kernel, where each core has a device of its own, and no thread is there to share
+with; in gradients the same. Measured: what stays in a core's own cache is fastest, but each strip reads the kernel anew
+and adds to its gradient."""
 
 
 def _matrices(*points: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -78,7 +78,7 @@ def winograd(x: jax.Array, kernel: jax.Array) -> jax.Array:
     widest = widened(kernel, 3)
     transformed = _transformed(widest)
     strips = _Strips(x, widest, WHOLE_BYTES)
-    x = strips.padded(x, around=1)
+    image, x = x, strips.padded(x, around=1)
 
     def put(at: jax.Array, y: jax.Array) -> jax.Array:
         for i, rows in enumerate(_results(strips.cut(x, at, around=1), transformed, kernel.shape[3])):
@@ -88,7 +88,7 @@ def winograd(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
     if strips.needed:
         shape = batch, strips.rows * strips.count, TILE, TILE * strips.columns, kernel.shape[3]
-        y = lax.fori_loop(0, batch * strips.count, put, zeros_of_its_own(x, shape))
+        y = lax.fori_loop(0, batch * strips.count, put, zeros_of_its_own(image, shape))
     else:
         y = jnp.stack(_results(x, transformed, kernel.shape[3]), axis=2)
     return y.reshape(batch, -1, *y.shape[-2:])[:, :height, :width]
@@ -128,7 +128,7 @@ class _Strips:
     """Cuts images into strips of a few rows of patches, where one piece would be too large for the cache."""
 
     def __init__(self, x: jax.Array, kernel: jax.Array, whole: int):
-        """More than `whole` bytes of patches and products are cut, if there are cores to share them with."""
+        """More than `whole` bytes of patches and products are cut, or `WHOLE_KERNELS` where no core is spare."""
         batch, height, width, _ = x.shape
         patches, self.columns = -(-height // TILE), -(-width // TILE)
         row = _B.size * self.columns * sum(kernel.shape[2:]) * 4
