@@ -72,8 +72,7 @@ class YOGOConfig:
         samples along it the neighbours of a frame to be made, for its features and the skip, and the states before
         their DFU (flow-guided alignment, as in BasicVSR++). A small network learns little motion otherwise.
       dtype: of the computation. Parameters, and coordinates of the deformable convolution, stay float32.
-      remat: recompute the recurrent cells in the backward pass instead
-        of keeping their intermediates.
+      remat: recompute the recurrent cells in the backward pass instead of keeping their intermediates.
     """
 
     network: Literal["yogo"] = "yogo"

@@ -60,7 +60,10 @@ def flat(x: jax.Array) -> jax.Array:
 
 
 def one_by_one(module: nn.Module, *arrays: Any) -> jax.Array:
-    """The module on arrays `[M, …]` (or None), one of M after the other: only of one are there its widest features."""
+    """The module on arrays `[M, …]` (or None), one of M after the other: only of one are there its widest features.
+
+    Gradients keep those of all; `mean_distance` does not.
+    """
 
     def step(module: nn.Module, _: None, now: Any) -> tuple[None, jax.Array]:
         return None, module(*jax.tree.map(lambda x: x[None], now))[0]
