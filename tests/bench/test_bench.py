@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from yogo_jax.bench.measure import compare, table
+from yogo_jax.bench.measure import Result, compare, random_params, table, use_threads
 from yogo_jax.cli import main
-from yogo_jax.model import Output
+from yogo_jax.errors import UserError
+from yogo_jax.model import Output, YOGOConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,7 +35,13 @@ def test_medians_and_ratios():
     results = compare(contenders, rounds=3)
     assert results[0].median == pytest.approx(0.01, abs=0.01)
     assert results[1].median > 2 * results[0].median
-    assert "slow" in table(results)
+
+
+def test_ratios_are_the_first_one_over_the_others():
+    own, other = Result("own", 3.0, 0.5, 0.6, 100), Result("other", 0.0, 2.0, 1.0, 200)
+    _, first, second = table([own, other]).splitlines()
+    assert first.split() == ["own", "3.0", "s", "500", "ms", "600", "ms", "0", "MB"]
+    assert second.split()[-3:] == ["0.25", "0.60", "0.50"]
 
 
 def test_peak_memory_is_what_the_work_needs():
@@ -65,15 +72,32 @@ def test_inference_and_training_step_against_pytorch(capsys):
     small = "filters=8 groups=2 fe_blocks=0 frb_backward=0 frb_forward=0 hfbs=1 pyramid_levels=1 dfu_direction=hidden"
     size = ["--frames", "2", "--batch", "2", "--width", "8", "--height", "8", "--rounds", "1", "--against", "torch"]
     command = ["bench", "model", "--config", str(ROOT / "configs" / "yogo_64.py"), *size]
-    assert main(command + [f"--config.model.{field}" for field in small.split()]) == 0
-    head, forward, train = re.split(r"\n.+ prepare .+\n", capsys.readouterr().out)
-    assert head == "yogo, 2×2 frames of 8×8, 2 threads"
-    assert forward.startswith("jax, forward ")
-    assert train.startswith("jax, training step ")
-    for lines in (forward, train):
-        assert {"torch, grid_sample", "torch, grid_sample, channels_last"} <= ratios(lines).keys()
-        assert min(ratios(lines).values()) > 0
-    assert "torch, grid_sample, last, in turn" in ratios(train).keys() - ratios(forward).keys()
+    command += [f"--config.model.{field}" for field in small.split()]
+    found = {}
+    for mode, name in (("forward", "jax, forward "), ("train", "jax, training step ")):
+        assert main([*command, "--mode", mode]) == 0
+        head, lines = re.split(r"\n.+ prepare .+\n", capsys.readouterr().out)
+        assert head == "yogo, 2×2 frames of 8×8, 2 threads"
+        assert lines.startswith(name)
+        found[mode] = ratios(lines)
+        assert {"torch, grid_sample", "torch, grid_sample, channels_last"} <= found[mode].keys()
+        assert min(found[mode].values()) > 0
+    assert "torch, grid_sample, last, in turn" in found["train"].keys() - found["forward"].keys()
+
+
+def test_contenders_give_the_same_frames():
+    torch = pytest.importorskip("torch")
+    from yogo_jax.bench import model, torch_side
+
+    config = YOGOConfig(filters=8, groups=2, fe_blocks=0, frb_backward=0, frb_forward=0, hfbs=1, pyramid_levels=1)
+    frames = np.random.default_rng(0).random((1, 2, 8, 12, 3), np.float32)
+    network = config.build()
+    params = random_params(network, frames)
+    own = model._jax(network, params, frames, None)()
+    others = torch_side.model(config, params, ["torch"], frames, None, torch.get_num_threads())
+    assert len(others) >= 2
+    for prepare in others.values():
+        np.testing.assert_allclose(prepare()().image.permute(0, 1, 3, 4, 2), own, atol=1e-5 * np.abs(own).max())
 
 
 def test_examples_in_turn_have_the_gradients_of_all_at_once():
@@ -161,6 +185,11 @@ def test_impossible_numbers_are_refused_before_any_work(line, capsys):
         main(line.split())
     assert end.value.code == 2
     assert "error" in capsys.readouterr().err
+
+
+def test_more_threads_than_cores():
+    with pytest.raises(UserError, match=r"--threads 9999: there are \d+ cores"):
+        use_threads(9999)
 
 
 def test_channels_that_groups_do_not_divide(capsys):

@@ -1,4 +1,4 @@
-"""`yogo bench model`: a whole network, inference and training step."""
+"""`yogo bench model`: a whole network, inference or a training step."""
 
 import argparse
 from functools import partial
@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from yogo_jax.bench.measure import Work, compare, random_params, table, use_threads
+from yogo_jax.bench.measure import Work, add_threads, compare, random_params, table, use_threads
 from yogo_jax.cli.arguments import at_least
 from yogo_jax.configuration import OptimConfig, load_config
 from yogo_jax.devices import compiler_options, split_cpu
@@ -29,8 +29,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--height", type=at_least(1), default=144, help="of an LR frame (default 144)")
     parser.add_argument("--batch", type=at_least(1), default=1)
     parser.add_argument("--rounds", type=at_least(1), default=3, help="timed runs of each (default 3)")
-    parser.add_argument("--threads", type=at_least(1), default=2, help="cores to use (default 2)")
-    parser.add_argument("--mode", choices=["forward", "train", "both"], default="both")
+    add_threads(parser, 2)
+    parser.add_argument("--mode", choices=["forward", "train"], default="forward", help="inference, or a training step")
     parser.add_argument(
         "--against",
         nargs="+",
@@ -45,27 +45,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     use_threads(args.threads)
-    split_cpu(1 if args.mode == "forward" else args.batch)
+    training = args.mode == "train"
+    split_cpu(most_devices(args.threads, args.batch) if training else 1)
     config = load_config(args.config, args.overrides).model if args.config else load_weights()[0]
     frames = np.random.default_rng(0).random((args.batch, args.frames, args.height, args.width, 3), np.float32)
     print(f"{config.network}, {args.batch}×{args.frames} frames of {args.width}×{args.height}, {args.threads} threads")
     model = config.build()
     params = random_params(model, frames)
     images: Any = jax.eval_shape(model.apply, {"params": params}, frames)
-    truth = np.random.default_rng(1).random(images.image.shape, np.float32)
-    for what, targets in {"forward": None, "train": truth}.items():
-        if args.mode not in (what, "both"):
-            continue
-        name = "jax, forward" if targets is None else "jax, training step"
-        contenders = {name: partial(_jax, model, params, frames, targets)}
-        if args.against:
-            from yogo_jax.bench import torch_side
+    truth = np.random.default_rng(1).random(images.image.shape, np.float32) if training else None
+    contenders = {f"jax, {'training step' if training else 'forward'}": partial(_jax, model, params, frames, truth)}
+    if args.against:
+        from yogo_jax.bench import torch_side
 
-            others = torch_side.model(config, args.against, frames, targets, args.threads)
-            contenders |= {name: prepare for name, prepare in others.items() if args.only in name}
-            if len(contenders) == 1:
-                raise UserError(f"--only {args.only!r}: it takes a part of one of these names: {'; '.join(others)}")
-        print(table(compare(contenders, args.rounds)))
+        others = torch_side.model(config, params, args.against, frames, truth, args.threads)
+        contenders |= {name: prepare for name, prepare in others.items() if args.only in name}
+        if len(contenders) == 1:
+            raise UserError(f"--only {args.only!r}: it takes a part of one of these names: {'; '.join(others)}")
+    print(table(compare(contenders, args.rounds)))
 
 
 def _jax(model: nn.Module, params: Params, frames: np.ndarray, truth: np.ndarray | None) -> Work:

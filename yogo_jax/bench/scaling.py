@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from yogo_jax.bench.measure import random_params, use_threads
+from yogo_jax.bench.measure import add_threads, random_params, use_threads
 from yogo_jax.cli.arguments import at_least
 from yogo_jax.configuration import ModelConfig, load_config
 from yogo_jax.weights import load_weights
@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--doublings", type=at_least(1), default=2, help="of each quantity (default 2)")
     parser.add_argument("--rounds", type=at_least(1), default=3, help="timed runs of each (default 3)")
-    parser.add_argument("--threads", type=at_least(1), default=1, help="cores to use (default 1)")
+    add_threads(parser, 1)
     parser.add_argument("--out", type=Path, help="draw a picture as well, such as scaling.png")
 
 

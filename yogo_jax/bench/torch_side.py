@@ -5,11 +5,13 @@ from functools import partial
 
 import numpy as np
 
-from yogo_jax.bench.measure import Work
+from yogo_jax.bench.measure import Work, random_params
 from yogo_jax.configuration import ModelConfig, OptimConfig
+from yogo_jax.convert import to_torch
 from yogo_jax.errors import UserError
 from yogo_jax.imaging import structure_and_detail
 from yogo_jax.peers.config import ZoomingSlowMoConfig
+from yogo_jax.weights import Params
 
 try:
     import torch
@@ -27,8 +29,9 @@ def _backends() -> list[deform_conv.Backend]:
     return ["torchvision", "grid_sample"] if found else ["grid_sample"]
 
 
-def deform(arrays: list[np.ndarray], gradient: bool, threads: int) -> Contenders:
-    """`[B, H, W, C]` and the rest of `yogo_jax.ops.deform_conv`'s arguments, brought into PyTorch's layout."""
+def deform(arrays: list[np.ndarray], cotangent: np.ndarray | None, threads: int) -> Contenders:
+    """`[B, H, W, C]` and the rest of `yogo_jax.ops.deform_conv`'s arguments, brought into PyTorch's layout; with the
+    `cotangent`, `[B, H, W, K]`, its gradients as well."""
     torch.set_num_threads(threads)
     x, offset, mask, kernel = map(torch.tensor, arrays)
     inputs = [
@@ -38,15 +41,17 @@ def deform(arrays: list[np.ndarray], gradient: bool, threads: int) -> Contenders
         kernel.permute(3, 2, 0, 1).contiguous(),
     ]
 
+    pulled = None if cotangent is None else torch.tensor(cotangent).permute(0, 3, 1, 2).contiguous()
+
     def prepare(backend: deform_conv.Backend) -> Work:
-        leaves = [tensor.clone().requires_grad_(gradient) for tensor in inputs]
+        leaves = [tensor.clone().requires_grad_(pulled is not None) for tensor in inputs]
         bias = torch.zeros(kernel.shape[-1])
 
         def work() -> None:
             x, offset, mask, weight = leaves
             y = deform_conv.deform_conv2d(x, offset, mask, weight, bias, backend)
-            if gradient:
-                torch.autograd.grad(y.sum(), leaves)
+            if pulled is not None:
+                torch.autograd.grad(y, leaves, pulled)
 
         return work
 
@@ -54,42 +59,69 @@ def deform(arrays: list[np.ndarray], gradient: bool, threads: int) -> Contenders
 
 
 def model(
-    config: ModelConfig, against: list[str], frames: np.ndarray, truth: np.ndarray | None, threads: int
+    config: ModelConfig,
+    params: Params,
+    against: list[str],
+    frames: np.ndarray,
+    truth: np.ndarray | None,
+    threads: int,
 ) -> Contenders:
     """Networks in PyTorch, NCHW as PyTorch users write them, and in `channels_last`.
 
-    `against` has "torch" for the network of the same record, "compiled" for the same by `torch.compile` (which
-    wants a C++ compiler), and "zooming_slow_mo" for that one as published. With the `truth` of the `frames`
-    `[B, N, H, W, 3]`, it is a training step: Charbonnier distances of all heads, their gradients, AdaMax; of several
-    examples also with their gradients taken in turn and added up, which needs the memory of one.
+    `against` has "torch" for the network of the same record and parameters, "compiled" for the same by `torch.compile`
+    (which wants a C++ compiler), and "zooming_slow_mo" for that one as published, with `random_params`. With the
+    `truth` of the `frames` `[B, N, H, W, 3]`, it is a training step: Charbonnier distances of all heads, their
+    gradients, AdaMax; of several examples also with their gradients taken in turn and added up, which needs the memory
+    of one.
     """
     torch.set_num_threads(threads)
     x = _channels_first(frames)
     targets = [] if truth is None else [_channels_first(image) for image in (truth, *structure_and_detail(truth))]
 
-    def prepare(config: ModelConfig, backend: deform_conv.Backend, last: bool, compiled: bool, parts: int = 1) -> Work:
+    def prepare(
+        config: ModelConfig, backend: deform_conv.Backend, last: bool, compiled: bool = False, parts: int = 1
+    ) -> Work:
         network = torch_reference.build(config, backend).requires_grad_(bool(targets))
+        network.load_state_dict(weights[config])
         if last:
             network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         call: Callable = torch.compile(network) if compiled else network
-        work = partial(_train, call, torch.optim.Adamax(network.parameters(), 1e-4), x, targets, parts)
-        if not targets:
+        if targets:
+            work = partial(_train, call, _adamax(network), x, targets, parts)
+        else:
             work = torch.no_grad()(partial(call, x))
         if compiled:
             work()
         return work
 
+    weights = {config: _tensors(params, config)}
+    if "zooming_slow_mo" in against:
+        record = ZoomingSlowMoConfig()
+        weights[record] = _tensors(random_params(record.build(), frames), record)
     found: Contenders = {}
     for name, record in (("torch", config), ("zooming_slow_mo", ZoomingSlowMoConfig())):
         if name in against:
             for backend in _backends():
-                found[f"{name}, {backend}"] = partial(prepare, record, backend, False, False)
-                found[f"{name}, {backend}, channels_last"] = partial(prepare, record, backend, True, False)
+                found[f"{name}, {backend}"] = partial(prepare, record, backend, False)
+                found[f"{name}, {backend}, channels_last"] = partial(prepare, record, backend, True)
                 if targets and len(x) > 1:
-                    found[f"{name}, {backend}, last, in turn"] = partial(prepare, record, backend, True, False, len(x))
+                    found[f"{name}, {backend}, last, in turn"] = partial(prepare, record, backend, True, parts=len(x))
     if "compiled" in against:
         found["torch.compile, grid_sample, last"] = partial(prepare, config, "grid_sample", True, True)
     return found
+
+
+def _tensors(params: Params, config: ModelConfig) -> dict[str, torch.Tensor]:
+    return {name: torch.tensor(array) for name, array in to_torch(params, config).items()}
+
+
+def _adamax(network: torch.nn.Module) -> torch.optim.Optimizer:
+    """The optimiser with its moments there, as JAX's has them before its first step; parameters stay as they are."""
+    optimiser = torch.optim.Adamax(network.parameters(), 1e-4)
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimiser.step()
+    return optimiser
 
 
 def _channels_first(frames: np.ndarray) -> torch.Tensor:

@@ -5,7 +5,7 @@ import os
 
 import jax
 
-from yogo_jax.cli.arguments import pixels
+from yogo_jax.cli.arguments import at_least, pixels
 from yogo_jax.configuration import load_config
 from yogo_jax.training.ahead_of_time import HBM, compile_for, compile_inference
 
@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         required=True,
         help=f"slice to compile for, such as v5e:16x16; generations: {', '.join(HBM)}; or CPU devices, such as cpu:8",
     )
-    parser.add_argument("--batch-per-chip", type=int, default=1, help="examples of a step on each chip (1)")
+    parser.add_argument("--batch-per-chip", type=at_least(1), default=1, help="examples of a step on each chip (1)")
     parser.add_argument(
         "--inference", type=pixels, metavar="WxH", help="compile inference on clips of four frames of this size instead"
     )

@@ -118,29 +118,33 @@ def _kernel_gradient(x, kernel, g, stride):
     unless it is much the wider one. Where the copies are large, each example has a product of its own. A stride
     shifts the image, with a product for each row of taps.
     """
-    size, (batch, height, width, features) = kernel.shape[0], g.shape
-    channels, pad = kernel.shape[2], size // 2
+    return _summed_kernel_gradient(x, kernel.shape, g, stride).astype(kernel.dtype)
+
+
+def _summed_kernel_gradient(x, shape, g, stride):
+    """In float32."""
+    size, _, channels, features = shape
+    batch, height, width, _ = g.shape
+    pad = size // 2
     if stride > 1:
         x = jnp.pad(x, ((0, 0), (pad, pad + stride - 1), (pad, pad + stride - 1), (0, 0)))
         columns = jnp.concatenate([x[:, :, k : k + stride * width : stride] for k in range(size)], axis=-1)
         rows = [_outer_over_pixels(columns[:, k : k + stride * height : stride], g) for k in range(size)]
-        return jnp.stack(rows).reshape(kernel.shape).astype(kernel.dtype)
+        return jnp.stack(rows).reshape(shape)
     copied = g if features <= 2 * channels else x
-    if batch > 1 and size * size * copied.size * copied.dtype.itemsize > COPIES_BYTES:
+    if size > 1 and batch > 1 and size * size * copied.size * copied.dtype.itemsize > COPIES_BYTES:
 
         def add(total, example):
             x, g = (array[None] for array in example)
-            return total + _kernel_gradient(x, kernel, g, 1), None
+            return total + _summed_kernel_gradient(x, shape, g, 1), None
 
-        return lax.scan(add, jnp.zeros_like(kernel), (x, g))[0]
+        return lax.scan(add, jnp.zeros(shape, jnp.float32), (x, g))[0]
     padded = jnp.pad(copied, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
     copies = [padded[:, ky : ky + height, kx : kx + width] for ky in range(size) for kx in range(size)]
     if copied is x:
-        gradient = _outer_over_pixels(jnp.concatenate(copies, axis=-1), g).reshape(kernel.shape)
-    else:
-        gradient = _outer_over_pixels(x, jnp.concatenate(copies[::-1], axis=-1)).reshape(channels, size, size, features)
-        gradient = gradient.transpose(1, 2, 0, 3)
-    return gradient.astype(kernel.dtype)
+        return _outer_over_pixels(jnp.concatenate(copies, axis=-1), g).reshape(shape)
+    gradient = _outer_over_pixels(x, jnp.concatenate(copies[::-1], axis=-1)).reshape(channels, size, size, features)
+    return gradient.transpose(1, 2, 0, 3)
 
 
 def _outer_over_pixels(a, b):

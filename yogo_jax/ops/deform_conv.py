@@ -58,7 +58,18 @@ def deform_conv2d(
 
     Returns:
       `[B, H, W, K]` in x's dtype.
+
+    Raises:
+      ValueError: an even kernel, offsets or masks that are not k·k, or channels that the groups do not divide.
     """
+    size, (groups, taps) = kernel.shape[0], mask.shape[3:]
+    if size % 2 == 0 or taps != size**2 or offset.shape[3:] != (groups, taps, 2):
+        raise ValueError(
+            f"a {size}×{size} kernel, {taps} masks a group, offsets of {offset.shape[3:]}: it takes odd kernels, "
+            f"{size**2} masks, and offsets of {(groups, size**2, 2)}"
+        )
+    if x.shape[3] % groups:
+        raise ValueError(f"{x.shape[3]} channels in {groups} groups: groups divide the channels")
     symbolic = not all(isinstance(side, int) for side in x.shape)  # in an exported program of all sizes
     return _deform_conv2d(x, offset, mask, kernel, bias, gather=symbolic or _gather_everywhere.get())
 
