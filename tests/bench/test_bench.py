@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from yogo_jax.bench.measure import Result, compare, random_params, table, use_threads
+from yogo_jax.bench.profile import kind, part
 from yogo_jax.cli import main
 from yogo_jax.errors import UserError
 from yogo_jax.model import Output, YOGOConfig
@@ -93,11 +94,37 @@ def test_contenders_give_the_same_frames():
     frames = np.random.default_rng(0).random((1, 2, 8, 12, 3), np.float32)
     network = config.build()
     params = random_params(network, frames)
-    own = model._jax(network, params, frames, None)()
+    own = model._jax(network, params, frames, None).work()
     others = torch_side.model(config, params, ["torch"], frames, None, torch.get_num_threads())
     assert len(others) >= 2
     for prepare in others.values():
         np.testing.assert_allclose(prepare()().image.permute(0, 1, 3, 4, 2), own, atol=1e-5 * np.abs(own).max())
+
+
+def test_a_profile_shares_out_all_of_the_time(capsys):
+    small = "filters=32 groups=2 fe_blocks=1 frb_backward=0 frb_forward=0 hfbs=1 pyramid_levels=1 dfu_direction=hidden"
+    command = ["bench", "model", "--config", str(ROOT / "configs" / "yogo_64.py"), "--profile", "--mode", "train"]
+    command += ["--frames", "2", "--width", "16", "--height", "16"]
+    assert main(command + [f"--config.model.{field}" for field in small.split()]) == 0
+    out = capsys.readouterr().out
+    _, *tables = re.split(r"by .* time +share\n", out)
+    shares = [re.findall(r"  (\S.*?) +\d+ ms +([\d.]+) %", text) for text in tables]
+    by_kind, by_part = ({name: float(share) for name, share in found} for found in shares)
+    assert {"matrix products of convolutions", "deformable convolutions"} <= by_kind.keys()
+    assert {"fe", "hfm"} <= by_part.keys()
+    assert sum(by_kind.values()) == pytest.approx(100, abs=0.5) == sum(by_part.values())
+    direct, done = (float(found) for found in re.search(r": ([\d.]+) G by .*, ([\d.]+) G as done", out).groups())
+    assert done < direct
+    assert min(by_kind["matrix products of convolutions"], by_part["hfm"]) > 1
+
+
+def test_places_in_a_program_tell_kind_and_part():
+    place = "jit(step)/transpose(jvp(YOGO))/backward/rc_bi/while/body/closed_call/step/jit(_conv2d)/dot_general"
+    assert (kind(place), part(place)) == ("matrix products of convolutions", "backward")
+    assert kind("jit(step)/jvp(YOGO)/jit(_deform_conv2d)/jit(_conv2d)/add") == "deformable convolutions"
+    assert part("jit(step)/YOGO/while/body/closed_call/transpose(jvp(Recon))/conv_hr/jit(_conv2d)/mul") == "Recon"
+    assert part("jit(step)/jvp(YOGO)/transpose") == "none of them"
+    assert (kind("jit(step)/mul"), part("jit(step)/mul")) == ("all else", "none of them")
 
 
 def test_examples_in_turn_have_the_gradients_of_all_at_once():
@@ -178,6 +205,7 @@ def test_a_video_of_odd_width_is_refused(capsys):
         "bench deform --rounds 0",
         "bench deform --threads -1",
         "bench model --frames 1",
+        "compile --config configs/smoke.py --topology cpu:1 --batch-per-chip 0",
     ],
 )
 def test_impossible_numbers_are_refused_before_any_work(line, capsys):

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from yogo_jax.ops import conv
 from yogo_jax.ops.conv import conv2d
 from yogo_jax.ops.resample import pixel_shuffle, up2
 
@@ -29,6 +30,20 @@ def test_values_and_gradients(size, stride, shape):
     cotangent = jnp.asarray(rng.standard_normal(y.shape), jnp.float32)
     for ours, theirs in zip(vjp(cotangent), expected_vjp(cotangent), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize(("channels", "features"), [(5, 3), (3, 8)])
+def test_kernel_gradients_one_example_after_the_other_are_summed_in_float32(channels, features, dtype, monkeypatch):
+    monkeypatch.setattr(conv, "COPIES_BYTES", 0)
+    rng = np.random.default_rng(0)
+    x, g = (jnp.asarray(rng.standard_normal((7, 6, 9, depth)), dtype) for depth in (channels, features))
+    kernel = jnp.zeros((3, 3, channels, features), dtype)
+    _, ours = jax.vjp(conv2d, x, kernel)[1](g)
+    assert ours.dtype == dtype
+    _, exact = jax.vjp(lambda *a: plain(*a, 0.0, 1), *(a.astype(jnp.float32) for a in (x, kernel)))
+    one_rounding = float(jnp.finfo(dtype).eps)
+    np.testing.assert_allclose(ours.astype(jnp.float32), exact(g.astype(jnp.float32))[1], rtol=one_rounding, atol=1e-4)
 
 
 def test_gradients_inside_a_scan_are_those_of_an_unrolled_loop():

@@ -203,9 +203,30 @@ def test_tpus_run_their_own_and_others_gather():
     np.testing.assert_array_equal(program.call(*arguments), deform_conv2d(*arguments))
 
 
-def test_memory_does_not_grow_with_sampled_columns():
-    """At 1080p the columns alone would take 37 GB; temporaries stay near the size of arguments and result."""
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"size": 2}, "a 2×2 kernel"),
+        ({"channels": 7}, "7 channels in 3 groups"),
+        ({"mask": 4}, "4 masks a group"),
+        ({"offset": 4}, r"offsets of \(3, 4, 2\)"),
+    ],
+)
+def test_shapes_that_do_not_go_together(wrong, message):
+    taken = {name: wrong.get(name) for name in ("offset", "mask")}
+    x, offset, mask, *kernel = case(**{name: value for name, value in wrong.items() if name not in taken})
+    with pytest.raises(ValueError, match=message):
+        deform_conv2d(x, offset[:, :, :, :, : taken["offset"]], mask[..., : taken["mask"]], *kernel)
+
+
+@pytest.mark.parametrize("pulled_back", [False, True])
+def test_memory_does_not_grow_with_sampled_columns(pulled_back):
+    """At 1080p the columns alone would take 5 GB; temporaries stay near the size of arguments and result."""
+
+    def gradients(*arguments):
+        return jax.vjp(deform_conv2d, *arguments)[1](arguments[0])
+
     shapes = [(1, 1080, 1920, 64), (1, 1080, 1920, 8, 9, 2), (1, 1080, 1920, 8, 9), (3, 3, 64, 64)]
     arguments = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
-    memory = jax.jit(deform_conv2d).lower(*arguments).compile().memory_analysis()
+    memory = jax.jit(gradients if pulled_back else deform_conv2d).lower(*arguments).compile().memory_analysis()
     assert memory.temp_size_in_bytes < memory.argument_size_in_bytes + memory.output_size_in_bytes

@@ -4,6 +4,7 @@ That they compute what the PyTorch ones do is tested in tests/convert.
 """
 
 import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -62,6 +63,8 @@ def test_remat_changes_memory_only():
         y = model.apply({"params": params}, x)
         return jnp.square(y).mean(), y
 
+    kept = [str(jax.make_jaxpr(partial(loss, model=model))(params)).count("prevent_cse=") for model in (plain, remat)]
+    assert kept[0] < kept[1]
     one, other = (jax.jit(jax.grad(loss, has_aux=True), static_argnums=1)(params, model) for model in (plain, remat))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5 * jnp.abs(b).max()), one, other)
 

@@ -12,7 +12,15 @@ import pytest
 
 from yogo_jax.configuration import Config, OptimConfig
 from yogo_jax.errors import UserError
-from yogo_jax.training.ahead_of_time import collectives, compile_for, multiply_adds, operations, topology_devices
+from yogo_jax.ops.conv import conv2d
+from yogo_jax.training.ahead_of_time import (
+    collectives,
+    compile_for,
+    compile_inference,
+    multiply_adds,
+    operations,
+    topology_devices,
+)
 from yogo_jax.training.checkpoint import Checkpoints
 from yogo_jax.training.distributed import initialise
 from yogo_jax.training.guards import check_batch, check_config, offset_warnings
@@ -174,6 +182,15 @@ def test_devices_share_the_work_and_send_the_gradients_once(tiny):
         topology_devices("cpu:9")
 
 
+def test_inference_is_compiled_for_a_clip_a_device(tiny):
+    assert len(jax.devices()) == 8  # starts JAX
+    found = compile_inference(dataclasses.replace(Config(), model=tiny), "cpu:2", (8, 12), 1)
+    assert (found.chips, found.batch, found.collectives) == (2, 2, {})
+    one = compile_inference(dataclasses.replace(Config(), model=tiny), "cpu:1", (8, 12), 1)
+    assert found.multiply_adds == 2 * one.multiply_adds > 0
+    assert found.temporaries == pytest.approx(one.temporaries, rel=0.1)
+
+
 def test_collectives_are_counted_by_kind_and_place():
     hlo = """
 %body (p: f32[]) -> f32[] {
@@ -213,3 +230,12 @@ def test_multiply_adds_count_loops_in_full():
 
     jaxpr = jax.make_jaxpr(program)(jnp.zeros((3, 4)), jnp.zeros((4, 4)))
     assert multiply_adds(jaxpr.jaxpr) == 5 * 3 * 4 * 4
+
+
+def test_multiply_adds_of_a_platform_are_what_it_does():
+    x, kernel = jnp.zeros((1, 16, 16, 32)), jnp.zeros((3, 3, 32, 32))
+    jaxpr = jax.make_jaxpr(conv2d)(x, kernel).jaxpr
+    direct = 16 * 16 * 9 * 32 * 32
+    assert multiply_adds(jaxpr) == multiply_adds(jaxpr, "tpu") == direct
+    transform = 36 * 9 * 32 * 32
+    assert multiply_adds(jaxpr, "cpu") == direct // 4 + transform

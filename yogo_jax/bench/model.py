@@ -2,7 +2,7 @@
 
 import argparse
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from yogo_jax.bench.measure import Work, add_threads, compare, random_params, table, use_threads
+from yogo_jax.bench.profile import limit, profile
 from yogo_jax.cli.arguments import at_least
 from yogo_jax.configuration import OptimConfig, load_config
 from yogo_jax.devices import compiler_options, split_cpu
@@ -20,6 +21,14 @@ from yogo_jax.training.sharding import batch_sharding, make_mesh, most_devices
 from yogo_jax.training.state import TrainState, abstract_state, shardings_of
 from yogo_jax.training.step import Batch, compile_train_step
 from yogo_jax.weights import Params, load_weights
+
+
+class Program(NamedTuple):
+    """What runs, and what it was traced and compiled to."""
+
+    work: Work
+    jaxpr: Any
+    compiled: jax.stages.Compiled
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +48,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="print ratios to: the same network in PyTorch, the same by torch.compile, Zooming Slow-Mo in PyTorch",
     )
     parser.add_argument(
+        "--profile",
+        action="store_true",
+        help="tell where the time goes, and the least that it can be, instead; best with --threads 1",
+    )
+    parser.add_argument(
         "--only", metavar="TEXT", default="", help="of PyTorch's ways, only those with this in their names"
     )
 
@@ -52,9 +66,19 @@ def run(args: argparse.Namespace) -> None:
     print(f"{config.network}, {args.batch}×{args.frames} frames of {args.width}×{args.height}, {args.threads} threads")
     model = config.build()
     params = random_params(model, frames)
-    images: Any = jax.eval_shape(model.apply, {"params": params}, frames)
-    truth = np.random.default_rng(1).random(images.image.shape, np.float32) if training else None
-    contenders = {f"jax, {'training step' if training else 'forward'}": partial(_jax, model, params, frames, truth)}
+    truth = None
+    if training:
+        images: Any = jax.eval_shape(model.apply, {"params": params}, frames)
+        truth = np.random.default_rng(1).random(images.image.shape, np.float32)
+    if args.profile and args.against:
+        raise UserError("--profile is of this package's program alone: it takes no --against")
+    if args.profile:
+        work, jaxpr, compiled = _jax(model, params, frames, truth)
+        work()
+        print(profile(work, compiled.as_text() or ""))
+        print(limit(jaxpr))
+        return
+    contenders = {f"jax, {'training step' if training else 'forward'}": lambda: _jax(model, params, frames, truth).work}
     if args.against:
         from yogo_jax.bench import torch_side
 
@@ -65,7 +89,7 @@ def run(args: argparse.Namespace) -> None:
     print(table(compare(contenders, args.rounds)))
 
 
-def _jax(model: nn.Module, params: Params, frames: np.ndarray, truth: np.ndarray | None) -> Work:
+def _jax(model: nn.Module, params: Params, frames: np.ndarray, truth: np.ndarray | None) -> Program:
     """Inference, or with the `truth` the step that `yogo train` takes: loss of all heads, gradients, AdaMax."""
     x = jnp.asarray(frames)
     if truth is not None:
@@ -77,11 +101,12 @@ def _jax(model: nn.Module, params: Params, frames: np.ndarray, truth: np.ndarray
         return out.image
 
     options = compiler_options(jax.devices()[:1])
-    compiled = jax.jit(forward, compiler_options=options).lower(params, x).compile()
-    return lambda: jax.block_until_ready(compiled(params, x))
+    traced = jax.jit(forward, compiler_options=options).trace(params, x)
+    compiled = traced.lower().compile()
+    return Program(lambda: jax.block_until_ready(compiled(params, x)), traced.jaxpr, compiled)
 
 
-def _train(model: nn.Module, params: Params, batch: Batch) -> Work:
+def _train(model: nn.Module, params: Params, batch: Batch) -> Program:
     optim = OptimConfig()
     devices = jax.devices()[: most_devices(jax.device_count(), len(batch["lr"]))]
     mesh, optimiser = make_mesh(devices=devices), make_optimiser(optim, steps=1_000_000)
@@ -91,10 +116,11 @@ def _train(model: nn.Module, params: Params, batch: Batch) -> Work:
     state = TrainState(zero(), params, None, optimiser.init(params), zero(), zero())
     state = jax.device_put(state, shardings_of(abstract))
     batch = jax.device_put(batch, batch_sharding(mesh))
-    compiled = compile_train_step(model, optimiser, optim, mesh, abstract).lower(state, batch).compile()
+    traced = compile_train_step(model, optimiser, optim, mesh, abstract).trace(state, batch)
+    compiled = traced.lower().compile()
 
     def work() -> None:
         nonlocal state
         state, _ = jax.block_until_ready(compiled(state, batch))
 
-    return work
+    return Program(work, traced.jaxpr, compiled)

@@ -121,6 +121,7 @@ def _adamax(network: torch.nn.Module) -> torch.optim.Optimizer:
     for parameter in network.parameters():
         parameter.grad = torch.zeros_like(parameter)
     optimiser.step()
+    optimiser.zero_grad()
     return optimiser
 
 

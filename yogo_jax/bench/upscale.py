@@ -14,7 +14,7 @@ import av
 import numpy as np
 from av.filter import Graph
 
-from yogo_jax.bench.measure import Result, Work, compare, use_threads
+from yogo_jax.bench.measure import Result, Work, add_threads, compare, use_threads
 from yogo_jax.cli.arguments import at_least
 from yogo_jax.devices import split_cpu
 from yogo_jax.errors import UserError
@@ -44,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=at_least(4), default=13, help="input frames (default 13)")
     parser.add_argument("--weights", type=Path, help="weight file (default: the packaged model)")
     parser.add_argument("--rounds", type=at_least(1), default=1, help="timed runs of each (default 1)")
-    parser.add_argument("--threads", type=at_least(1), default=2, help="cores to use (default 2)")
+    add_threads(parser, 2)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -216,16 +216,16 @@ def _compile(traced: Any, topology: str, devices: list[Any], batch: int, argumen
     )
 
 
-def multiply_adds(jaxpr: Any) -> int:
+def multiply_adds(jaxpr: Any, platform: str | None = None) -> int:
     """Multiply-adds of the convolutions and matrix products of a program, loops and devices counted in full.
 
-    Of what platforms do in different ways, the way with the most of them counts: convolutions are direct ones here, not
-    the Winograd of CPUs.
+    Of what platforms do in different ways it is the one of `platform`, such as "cpu". Without one, the way with the
+    most of them counts: convolutions are direct ones then, not the Winograd of CPUs.
     """
-    return sum(_equation_multiply_adds(equation) for equation in jaxpr.eqns)
+    return sum(_equation_multiply_adds(equation, platform) for equation in jaxpr.eqns)
 
 
-def _equation_multiply_adds(equation: Any) -> int:
+def _equation_multiply_adds(equation: Any, platform: str | None) -> int:
     name, params = equation.primitive.name, equation.params
     if name == "dot_general":
         (contracted, _), _ = params["dimension_numbers"]
@@ -235,11 +235,12 @@ def _equation_multiply_adds(equation: Any) -> int:
         kernel = equation.invars[1].aval.shape
         outputs = kernel[params["dimension_numbers"].rhs_spec[0]]
         return math.prod(equation.outvars[0].aval.shape) * math.prod(kernel) // outputs
-    inner = [multiply_adds(jaxpr) for jaxpr in jaxprs_in_params(params)]
+    inner = [multiply_adds(jaxpr, platform) for jaxpr in jaxprs_in_params(params)]
     if name == "pallas_call":  # sampling by products; the same work without them is another platform's alternative
         return 0
     if name == "cond":  # of alternatives, such as one for each platform, one runs
-        return max(inner)
+        own = [platforms is None or platform in platforms for platforms in params.get("branches_platforms") or ()]
+        return inner[own.index(True)] if platform and own else max(inner)
     times = params["length"] if name == "scan" else params["mesh"].size if name == "shard_map" else 1
     return times * sum(inner)
 
