@@ -215,6 +215,11 @@ def test_impossible_numbers_are_refused_before_any_work(line, capsys):
     assert "error" in capsys.readouterr().err
 
 
+def test_a_profile_is_of_one_program(capsys):
+    assert main(["bench", "model", "--profile", "--against", "torch"]) == 2
+    assert "--profile is of this package's program alone" in capsys.readouterr().err
+
+
 def test_more_threads_than_cores():
     with pytest.raises(UserError, match=r"--threads 9999: there are \d+ cores"):
         use_threads(9999)

@@ -58,6 +58,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    if args.profile and args.against:
+        raise UserError("--profile is of this package's program alone: it takes no --against")
     use_threads(args.threads)
     training = args.mode == "train"
     split_cpu(most_devices(args.threads, args.batch) if training else 1)
@@ -70,8 +72,6 @@ def run(args: argparse.Namespace) -> None:
     if training:
         images: Any = jax.eval_shape(model.apply, {"params": params}, frames)
         truth = np.random.default_rng(1).random(images.image.shape, np.float32)
-    if args.profile and args.against:
-        raise UserError("--profile is of this package's program alone: it takes no --against")
     if args.profile:
         work, jaxpr, compiled = _jax(model, params, frames, truth)
         work()

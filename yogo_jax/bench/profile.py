@@ -29,7 +29,7 @@ _INSTRUCTION = re.compile(r'^\s+(?:ROOT )?%?([\w.-]+) = .*op_name="([^"]*)"', re
 
 
 def profile(work: Work, hlo: str) -> str:
-    """Run the work once, and tell what its program, of this text, spends its time on.
+    """Run the work once, and tell what its program spends its time on; `hlo` is the program's text.
 
     The time of an operation is that of the thread which begins it: on one thread it is all of it.
     """

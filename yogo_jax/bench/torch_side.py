@@ -94,12 +94,12 @@ def model(
             work()
         return work
 
+    peer = ZoomingSlowMoConfig()
     weights = {config: _tensors(params, config)}
     if "zooming_slow_mo" in against:
-        record = ZoomingSlowMoConfig()
-        weights[record] = _tensors(random_params(record.build(), frames), record)
+        weights[peer] = _tensors(random_params(peer.build(), frames), peer)
     found: Contenders = {}
-    for name, record in (("torch", config), ("zooming_slow_mo", ZoomingSlowMoConfig())):
+    for name, record in (("torch", config), ("zooming_slow_mo", peer)):
         if name in against:
             for backend in _backends():
                 found[f"{name}, {backend}"] = partial(prepare, record, backend, False)

@@ -122,7 +122,7 @@ def _kernel_gradient(x, kernel, g, stride):
 
 
 def _summed_kernel_gradient(x, shape, g, stride):
-    """In float32."""
+    """`_kernel_gradient` of a kernel of this shape, before it is rounded to the kernel's dtype."""
     size, _, channels, features = shape
     batch, height, width, _ = g.shape
     pad = size // 2
